@@ -1,0 +1,3 @@
+//! What the whole promises, shown from outside: one module per S3 operation, and the rules of the tree itself.
+
+mod floors;

@@ -1,0 +1,1 @@
+//! Configuration: raw (serde), then resolved, every fault reported at once.

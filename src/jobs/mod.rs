@@ -1,0 +1,1 @@
+//! Work in the background: sweeping what is left over.

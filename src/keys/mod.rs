@@ -1,0 +1,1 @@
+//! The keyring, bucket keys and their caches.

@@ -1,0 +1,1 @@
+//! Sealed objects over keys, index and upstream.

@@ -1,0 +1,1 @@
+//! The S3 wire: requests into closed enums, answers into XML and headers. Pure.

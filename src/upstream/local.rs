@@ -1,0 +1,1 @@
+//! A directory on this machine as the store behind us.
