@@ -7,7 +7,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::BytesMut;
 
 use crate::base::{BucketName, ObjectKey, Timestamp};
 
@@ -103,20 +102,23 @@ pub enum WriteCondition {
 /// Object tags, in the client's order: at most 10, checked by the S3 parser.
 pub type Tags = Vec<(String, String)>;
 
+/// Every buffer handed to a [`BodySource`] or [`BodyReader`] has at least this many bytes: a few whole segments.
+pub const MIN_BUFFER_BYTES: usize = 64 << 10;
+
 /// Bytes on their way up. The upstream pulls; the source encrypts, verifies and ends, or fails.
+/// The caller owns the buffer and uses it again, so nothing is allocated or zeroed per read.
 #[async_trait]
 pub trait BodySource: Send {
-    /// Appends at least one byte to `into` without growing it past its capacity where it has spare room
-    /// (callers reserve 128-256 KiB), or returns 0 at the end. An error means that the body is refused:
-    /// the upstream MUST publish nothing and pass it on as [`UpstreamError::Body`].
-    async fn read(&mut self, into: &mut BytesMut) -> Result<usize, BodyAborted>;
+    /// Fills `into` from its start, as far as it can without waiting once something is there; 0 only at the end.
+    /// An error means that the body is refused: the upstream MUST publish nothing and answer [`UpstreamError::Body`].
+    async fn read(&mut self, into: &mut [u8]) -> Result<usize, BodyAborted>;
 }
 
 /// Bytes on their way down, opened lazily: nothing is fetched before the first read.
 #[async_trait]
 pub trait BodyReader: Send {
-    /// As [`BodySource::read`]: at least one byte, or 0 at the end. The end before the promised length is an error.
-    async fn read(&mut self, into: &mut BytesMut) -> Result<usize, UpstreamError>;
+    /// As [`BodySource::read`]. An end before the promised length is an error, never a clean 0.
+    async fn read(&mut self, into: &mut [u8]) -> Result<usize, UpstreamError>;
 }
 
 /// A body whose stored length is known before its first byte.
