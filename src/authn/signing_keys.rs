@@ -1,0 +1,60 @@
+//! Derived signing keys in memory: deriving costs four HMACs, verifying one.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use moka::future::Cache;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::base::SecretText;
+use crate::sigv4::{Credential, SigningKey};
+
+/// One entry per access key, day and region in use; a few hundred bytes each.
+const MAX_ENTRIES: u64 = 4096;
+/// A key that nobody used for so long leaves memory.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// A signing key, and which secret it came from: an access key whose secret was changed misses.
+#[derive(Clone)]
+struct Entry {
+    fingerprint: std::sync::Arc<Fingerprint>,
+    key: SigningKey,
+}
+
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    fn of(secret: &SecretText) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, secret.expose().as_bytes()).as_ref());
+        Self(hash)
+    }
+}
+
+/// Keyed by the credential's text. Only keys that verified a request come in: nobody without a secret can fill it.
+pub(super) struct SigningKeys(Cache<String, Entry>);
+
+impl SigningKeys {
+    pub(super) fn new() -> Self {
+        Self(Cache::builder().max_capacity(MAX_ENTRIES).time_to_idle(IDLE).build())
+    }
+
+    /// The key that was remembered for this credential and this very secret.
+    pub(super) async fn get(&self, credential: &Credential, secret: &SecretText) -> Option<SigningKey> {
+        let entry = self.0.get(&credential.to_string()).await?;
+        let same = bool::from(entry.fingerprint.0.ct_eq(&Fingerprint::of(secret).0));
+        same.then_some(entry.key)
+    }
+
+    pub(super) async fn remember(&self, credential: &Credential, secret: &SecretText, key: SigningKey) {
+        let entry = Entry { fingerprint: Fingerprint::of(secret).into(), key };
+        self.0.insert(credential.to_string(), entry).await;
+    }
+
+    /// Drops what has expired.
+    pub(super) async fn expire(&self) {
+        self.0.run_pending_tasks().await;
+    }
+}
