@@ -1,1 +1,5 @@
-//! The keyring, bucket keys and their caches.
+//! Keys: the keyring that holds the KEK, bucket keys and DEKs wrapped beneath it, and the caches of what was unwrapped.
+
+pub mod keyring;
+
+pub use keyring::{KeyVersions, Keyring, KeyringError, WrappedKey};

@@ -1,0 +1,1 @@
+//! The index of objects: slow to lose, never wrong.
