@@ -16,3 +16,5 @@ pub const MAX_USER_METADATA_BYTES: usize = 2048;
 pub const MAX_LIST_ENTRIES: u32 = 1000;
 /// S3: DeleteObjects takes at most this many keys.
 pub const MAX_DELETE_KEYS: usize = 1000;
+/// The bucket of our own at every upstream (key mirror, held-back tails). Clients can neither name nor see it.
+pub const INTERNAL_BUCKET: &str = "crypt-keeper-internal";
