@@ -10,6 +10,7 @@ pub mod names;
 pub mod part_number;
 pub mod random;
 pub mod secret;
+pub mod shutdown;
 
 pub use checksum::{ChecksumAlgorithm, ChecksumType, Digest, ObjectChecksum};
 pub use clock::{Clock, Timestamp};
@@ -19,3 +20,4 @@ pub use metrics::Metrics;
 pub use names::{BucketName, ObjectKey};
 pub use part_number::PartNumber;
 pub use secret::{Key32, SecretText};
+pub use shutdown::{Shutdown, ShutdownTrigger};
