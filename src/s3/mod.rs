@@ -6,13 +6,24 @@
 
 use http::{HeaderMap, Method, Uri};
 
+pub mod checksum;
+pub mod conditions;
+pub mod content;
+pub mod copy_source;
+pub mod date;
 pub mod fault;
+pub mod headers;
+pub mod listing;
 pub mod operation;
 pub mod query;
+pub mod range;
+pub mod request;
 mod router;
+pub mod tagging;
 pub mod target;
 
 pub use fault::S3Fault;
+pub use headers::RequestView;
 pub use operation::{Operation, Support};
 pub use query::Query;
 pub use target::{Addressing, BucketLabel, Target};
