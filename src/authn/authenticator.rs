@@ -113,6 +113,12 @@ impl Authenticator {
         self.signing_keys.expire().await;
     }
 
+    /// How many signing keys are remembered.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> u64 {
+        self.signing_keys.count()
+    }
+
     async fn verify(&self, admitted: &Admitted, key: &AccessKey) -> Result<PayloadBinding, SigV4Fault> {
         let credential = admitted.credential();
         if let Some(signing_key) = self.signing_keys.get(credential, &key.secret).await {

@@ -6,6 +6,8 @@
 mod authenticator;
 mod keys;
 mod signing_keys;
+#[cfg(test)]
+mod tests;
 
 pub use authenticator::{Authenticated, Authenticator, AuthnFault};
 pub use keys::{AccessKey, AccessKeyStatus, AccessKeys, AccessKeysUnavailable, Principal, PrincipalKind};

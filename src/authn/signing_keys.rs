@@ -53,6 +53,11 @@ impl SigningKeys {
         self.0.insert(credential.to_string(), entry).await;
     }
 
+    #[cfg(test)]
+    pub(super) fn count(&self) -> u64 {
+        self.0.entry_count()
+    }
+
     /// Drops what has expired.
     pub(super) async fn expire(&self) {
         self.0.run_pending_tasks().await;

@@ -27,6 +27,8 @@ mod scope;
 mod signed_headers;
 mod signing;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod trailer_block;
 
