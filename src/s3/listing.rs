@@ -13,7 +13,8 @@ use super::headers::RequestView;
 
 /// S3 leaves these as they are under encoding-type=url. A space becomes `%20`, which every client decodes, where AWS
 /// writes `+`, which some do not.
-const KEEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b'*');
+pub(super) const KEEP: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b'*');
 
 /// How keys are written in a listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 
 use http::{HeaderMap, Method, Uri};
 
+pub mod answer;
 pub mod checksum;
 pub mod conditions;
 pub mod content;
@@ -21,6 +22,7 @@ pub mod request;
 mod router;
 pub mod tagging;
 pub mod target;
+pub mod xml;
 
 pub use fault::S3Fault;
 pub use headers::RequestView;
