@@ -75,7 +75,7 @@ pub struct Hasher {
 }
 
 enum State {
-    Crc(Crc),
+    Crc(Box<Crc>),
     Sha(Context),
 }
 
@@ -112,7 +112,7 @@ impl Hasher {
 impl State {
     fn new(algorithm: ChecksumAlgorithm) -> Self {
         match crc_of(algorithm) {
-            Some(crc) => Self::Crc(Crc::new(crc)),
+            Some(crc) => Self::Crc(Box::new(Crc::new(crc))),
             None if algorithm == ChecksumAlgorithm::Sha1 => Self::Sha(Context::new(&SHA1_FOR_LEGACY_USE_ONLY)),
             None => Self::Sha(Context::new(&SHA256)),
         }

@@ -123,7 +123,7 @@ async fn a_damaged_page_is_refused_and_the_file_left_as_it_is() {
     }
     store.close().await;
     let mut bytes = fs::read(place.path()).expect("is readable");
-    let middle = bytes.len() / 2 & !4095;
+    let middle = (bytes.len() / 2) & !4095;
     bytes[middle..middle + 8192].fill(0x5a);
     fs::write(place.path(), &bytes).expect("is written");
     let error = Store::open(&place.url()).await.err().expect("is refused");
