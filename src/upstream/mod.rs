@@ -11,6 +11,8 @@ use async_trait::async_trait;
 use crate::base::{BucketName, ObjectKey, Timestamp};
 
 pub mod local;
+#[cfg(test)]
+pub(crate) mod suite;
 
 /// The upstream's own entity tag, opaque and without quotes; it changes whenever the stored bytes do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

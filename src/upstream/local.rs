@@ -1,1 +1,0 @@
-//! A directory on this machine as the store behind us.
