@@ -28,7 +28,7 @@ fn every_boundary_length_round_trips() {
     }
 }
 
-/// FORMAT.md: "A range that starts at a part's beginning or reaches the object's end takes header or last segment along."
+/// FORMAT.md: "Reading the whole object verifies every stored byte of the body, of the empty object too."
 #[test]
 fn the_whole_range_reads_every_stored_byte_of_the_body() {
     let empty_ends = [(1, salt(1), vec![]), (2, salt(2), pattern(2, 16_384)), (9, salt(3), vec![])];
