@@ -1,0 +1,93 @@
+//! aws-chunked as the documentation has it, in pieces that a test can alter before they are written.
+
+use std::time::SystemTime;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::sign::Credentials;
+
+/// Large enough for S3's minimum of 8192 bytes for every chunk but the last, and no multiple of anything.
+const CHUNK_BYTES: usize = 9001;
+
+/// A body in chunks.
+pub(crate) struct Chunked {
+    pub(crate) chunks: Vec<Chunk>,
+    pub(crate) trailers: Vec<(String, String)>,
+    /// `x-amz-trailer-signature`.
+    pub(crate) trailer_signature: Option<String>,
+}
+
+/// One chunk, with the length that it claims.
+pub(crate) struct Chunk {
+    pub(crate) length: usize,
+    pub(crate) signature: Option<String>,
+    pub(crate) data: Vec<u8>,
+}
+
+/// Whether chunks carry signatures.
+#[derive(Clone, Copy)]
+pub(crate) enum Chain<'a> {
+    Unsigned,
+    Signed { credentials: &'a Credentials, now: SystemTime, seed: &'a str },
+}
+
+impl Chunked {
+    /// Splits `body`, signs, and ends with the chunk of length 0 and the trailers.
+    pub(crate) fn encode(body: &[u8], trailers: &[(String, String)], chain: Chain<'_>) -> Self {
+        let mut previous = match chain {
+            Chain::Signed { seed, .. } => seed.to_owned(),
+            Chain::Unsigned => String::new(),
+        };
+        let mut chunks = Vec::new();
+        for data in body.chunks(CHUNK_BYTES).chain([&[][..]]) {
+            let signature = match chain {
+                Chain::Unsigned => None,
+                Chain::Signed { credentials, now, .. } => {
+                    let hashes = format!("{}\n{}", sha256(b""), sha256(data));
+                    previous = credentials.sign_streamed("AWS4-HMAC-SHA256-PAYLOAD", now, &previous, &hashes);
+                    Some(previous.clone())
+                }
+            };
+            chunks.push(Chunk { length: data.len(), signature, data: data.to_vec() });
+        }
+        let trailer_signature = match chain {
+            Chain::Signed { credentials, now, .. } if !trailers.is_empty() => {
+                let text: String = trailers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+                let hash = sha256(text.as_bytes());
+                Some(credentials.sign_streamed("AWS4-HMAC-SHA256-TRAILER", now, &previous, &hash))
+            }
+            Chain::Signed { .. } | Chain::Unsigned => None,
+        };
+        Self { chunks, trailers: trailers.to_vec(), trailer_signature }
+    }
+
+    /// As it goes over the wire.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for chunk in &self.chunks {
+            let signature = chunk.signature.as_ref().map_or(String::new(), |s| format!(";chunk-signature={s}"));
+            out.extend_from_slice(format!("{:x}{signature}\r\n", chunk.length).as_bytes());
+            out.extend_from_slice(&chunk.data);
+            // The last chunk has no data line of its own: the trailers, or the empty line, follow at once.
+            if chunk.length > 0 {
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+        if self.chunks.last().is_none_or(|chunk| chunk.length > 0) {
+            return out;
+        }
+        for (name, value) in &self.trailers {
+            out.extend_from_slice(format!("{name}:{value}\r\n").as_bytes());
+        }
+        if let Some(signature) = &self.trailer_signature {
+            out.extend_from_slice(format!("x-amz-trailer-signature:{signature}\r\n").as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+        out
+    }
+}
+
+/// SHA-256 in hex.
+pub(crate) fn sha256(data: &[u8]) -> String {
+    hex::encode(digest(&SHA256, data))
+}

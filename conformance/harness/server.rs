@@ -1,0 +1,170 @@
+//! The binary under test as a process of its own, ended by its handle.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::reply::{Reply, exchange};
+use super::request::{Prepared, Request};
+use super::sign::Credentials;
+
+const ACCESS_KEY: &str = "AKCONFORMANCEROOT001";
+const SECRET_KEY: &str = "conformance-Root+Secret/4fQ9zWk1uT7yLr2m";
+/// A debug build on busy cores needs a second or two to be ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// `crypt-keeper dev` on a directory and a port of its own.
+pub(crate) struct Server {
+    child: Child,
+    address: String,
+    folder: TempDir,
+    root: Credentials,
+}
+
+impl Server {
+    /// Starts on an empty directory.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let (child, address) = launch(folder.path());
+        Self { child, address, folder, root: Credentials::new(ACCESS_KEY, SECRET_KEY) }
+    }
+
+    /// Starts, and makes a bucket.
+    pub(crate) fn with_bucket(name: &str) -> Self {
+        let server = Self::start();
+        server.send(&Request::put(&format!("/{name}"), "")).assert_status(200);
+        server
+    }
+
+    /// Everything that it keeps.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// What it said on stderr since the first start.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).expect("the log is readable")
+    }
+
+    /// `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Who may do everything.
+    pub(crate) fn root(&self) -> &Credentials {
+        &self.root
+    }
+
+    /// SIGKILL, as a crash, and nothing after it.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("the process is ours");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Starts again on the same directory, at another port.
+    pub(crate) fn restart(&mut self) {
+        (self.child, self.address) = launch(self.folder.path());
+    }
+
+    /// A crash and the start after it.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the process is ours");
+        self.child.wait().expect("it ends")
+    }
+
+    /// Signs as root and sends.
+    #[track_caller]
+    pub(crate) fn send(&self, request: &Request) -> Reply {
+        self.send_as(&self.root, request)
+    }
+
+    /// Signs as somebody and sends.
+    #[track_caller]
+    pub(crate) fn send_as(&self, who: &Credentials, request: &Request) -> Reply {
+        self.send_prepared(&request.prepare(who, &self.address))
+    }
+
+    /// Sends what may have been altered since it was signed.
+    #[track_caller]
+    pub(crate) fn send_prepared(&self, prepared: &Prepared) -> Reply {
+        exchange(&self.address, &prepared.to_bytes(), false).expect("an answer")
+    }
+
+    /// PUT, which must succeed.
+    #[track_caller]
+    pub(crate) fn put(&self, path: &str, body: &[u8]) -> Reply {
+        let reply = self.send(&Request::put(path, body));
+        reply.assert_status(200);
+        reply
+    }
+
+    /// GET, which must succeed with exactly `body`.
+    #[track_caller]
+    pub(crate) fn assert_holds(&self, path: &str, body: &[u8]) {
+        let reply = self.send(&Request::get(path));
+        reply.assert_status(200);
+        assert!(reply.body == body, "{path} holds {} other bytes", reply.body.len());
+    }
+
+    /// There is no such object.
+    #[track_caller]
+    pub(crate) fn assert_absent(&self, path: &str) {
+        self.send(&Request::head(path)).assert_status(404);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn launch(folder: &Path) -> (Child, String) {
+    let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_crypt-keeper"))
+        .arg("dev")
+        .arg("--data")
+        .arg(folder.join("data"))
+        .args(["--listen", "127.0.0.1:0"])
+        .env("CRYPT_KEEPER_ROOT_ACCESS_KEY", ACCESS_KEY)
+        .env("CRYPT_KEEPER_ROOT_SECRET_KEY", SECRET_KEY)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .expect("the binary starts");
+    let stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
+    let (found, ready) = mpsc::channel();
+    thread::spawn(move || {
+        for line in stdout.lines().map_while(Result::ok).filter(|line| line.starts_with("ready")) {
+            found.send(line).ok();
+        }
+    });
+    let address = ready.recv_timeout(PATIENCE).ok().as_deref().and_then(address_in).map(str::to_owned);
+    let Some(address) = address else {
+        child.kill().ok();
+        child.wait().ok();
+        panic!("no line `ready ADDRESS`: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());
+    };
+    (child, address)
+}
+
+fn address_in(ready: &str) -> Option<&str> {
+    let at = ready.find("127.0.0.1:")?;
+    ready[at..].split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').next()
+}
