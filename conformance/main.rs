@@ -14,4 +14,6 @@ mod list_objects_v2;
 mod multipart;
 mod payload_modes;
 mod put_object;
+mod startup;
+mod tamper;
 mod upload_part_copy;

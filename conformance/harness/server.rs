@@ -134,20 +134,44 @@ impl Drop for Server {
     }
 }
 
-fn launch(folder: &Path) -> (Child, String) {
-    let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_crypt-keeper"))
-        .arg("dev")
-        .arg("--data")
-        .arg(folder.join("data"))
-        .args(["--listen", "127.0.0.1:0"])
+/// How a start that must not succeed ended.
+pub(crate) struct Refusal {
+    pub(crate) code: Option<i32>,
+    pub(crate) stderr: String,
+}
+
+/// Starts where starting is wrong; a process that becomes ready all the same fails the test.
+#[track_caller]
+pub(crate) fn refused_start(data: &Path, listen: &str) -> Refusal {
+    let mut child = dev(data, listen).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
+    let mut said = String::new();
+    while stdout.read_line(&mut said).is_ok_and(|length| length > 0) {
+        if said.lines().any(|line| line.starts_with("ready")) {
+            child.kill().ok();
+            child.wait().ok();
+            panic!("it started: {said}");
+        }
+    }
+    let output = child.wait_with_output().expect("it ends");
+    Refusal { code: output.status.code(), stderr: String::from_utf8_lossy(&output.stderr).into_owned() }
+}
+
+fn dev(data: &Path, listen: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crypt-keeper"));
+    command
+        .args(["dev", "--listen", listen, "--data"])
+        .arg(data)
         .env("CRYPT_KEEPER_ROOT_ACCESS_KEY", ACCESS_KEY)
         .env("CRYPT_KEEPER_ROOT_SECRET_KEY", SECRET_KEY)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()
-        .expect("the binary starts");
+        .stdout(Stdio::piped());
+    command
+}
+
+fn launch(folder: &Path) -> (Child, String) {
+    let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
+    let mut child = dev(&folder.join("data"), "127.0.0.1:0").stderr(log).spawn().expect("the binary starts");
     let stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
     let (found, ready) = mpsc::channel();
     thread::spawn(move || {
