@@ -123,7 +123,7 @@ impl Footer {
     }
 
     /// What the object is.
-    pub fn manifest(&self) -> &Manifest {
+    pub const fn manifest(&self) -> &Arc<Manifest> {
         &self.manifest
     }
 

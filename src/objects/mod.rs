@@ -1,1 +1,80 @@
-//! Sealed objects over keys, index and upstream.
+//! Sealed objects over keys, index and upstream: what `gateway/op/` and `jobs/` work with.
+//!
+//! Above this floor there is plaintext and client-visible facts; below it ciphertext and stored sizes.
+//! Nothing is published before the sender's proof of the body was checked ([`PlainSource::verify`]), and nothing
+//! is handed up before its tag was.
+
+use std::sync::Arc;
+
+use crate::base::{BucketName, Clock};
+use crate::keys::BucketKeys;
+use crate::store::Store;
+use crate::store::index::Index;
+use crate::upstream::Upstream;
+
+mod buckets;
+mod condition;
+mod copy;
+mod delete;
+mod error;
+mod facts;
+mod list;
+mod open;
+mod put;
+mod read;
+mod remember;
+mod seal;
+mod source;
+mod tags;
+mod upload;
+
+pub use condition::WriteGuard;
+pub use copy::CopyObject;
+pub use delete::Deleted;
+pub use error::{ChecksumConflict, ObjectError};
+pub use facts::{ListedFacts, ObjectFacts};
+pub use list::{ListedEntry, Listing};
+pub use open::Opened;
+pub use put::{NewObject, PutObject, Written};
+pub use read::PlainReader;
+pub use source::{BodyRefused, PlainSource};
+
+pub use upload::{
+    CompleteUpload, CompletedPart, CreateUpload, CreatedUpload, ListedPart, PartList, Swept, UploadEntry,
+    UploadListRequest, UploadListing, UploadPart, WrittenPart,
+};
+
+/// The upstream of buckets that the configuration does not say otherwise of.
+pub const DEFAULT_UPSTREAM: &str = "default";
+
+/// Sealed objects of every bucket. Cheap to clone.
+#[derive(Clone)]
+pub struct Objects {
+    inner: Arc<Foundations>,
+}
+
+/// What [`Objects`] stands on.
+pub struct Foundations {
+    /// Where ciphertext goes.
+    pub upstream: Arc<dyn Upstream>,
+    /// Bucket keys and DEKs.
+    pub keys: BucketKeys,
+    /// Uploads in flight.
+    pub store: Store,
+    /// What is known of objects without asking the upstream.
+    pub index: Index,
+    /// Creation times.
+    pub clock: Clock,
+    /// The bucket that clients cannot name: temporary objects of uploads.
+    pub internal_bucket: BucketName,
+}
+
+impl Objects {
+    /// Over its foundations.
+    pub fn new(on: Foundations) -> Self {
+        Self { inner: Arc::new(on) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

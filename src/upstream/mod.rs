@@ -104,14 +104,14 @@ pub enum WriteCondition {
 /// Object tags, in the client's order: at most 10, checked by the S3 parser.
 pub type Tags = Vec<(String, String)>;
 
-/// Every buffer handed to a [`BodySource`] or [`BodyReader`] has at least this many bytes: a few whole segments.
+/// Every buffer handed to a [`BodySource`] has at least this many bytes: room for a few whole segments.
 pub const MIN_BUFFER_BYTES: usize = 64 << 10;
 
 /// Bytes on their way up. The upstream pulls; the source encrypts, verifies and ends, or fails.
 /// The caller owns the buffer and uses it again, so nothing is allocated or zeroed per read.
 #[async_trait]
 pub trait BodySource: Send {
-    /// Fills `into` from its start, as far as it can without waiting once something is there; 0 only at the end.
+    /// Fills `into` from its start, as far as it likes to wait; 0 only at the end.
     /// An error means that the body is refused: the upstream MUST publish nothing and answer [`UpstreamError::Body`].
     async fn read(&mut self, into: &mut [u8]) -> Result<usize, BodyAborted>;
 }
@@ -119,7 +119,7 @@ pub trait BodySource: Send {
 /// Bytes on their way down, opened lazily: nothing is fetched before the first read.
 #[async_trait]
 pub trait BodyReader: Send {
-    /// As [`BodySource::read`]. An end before the promised length is an error, never a clean 0.
+    /// Fills `into`, of any length but 0, from its start; 0 only at the end, and never before the promised length.
     async fn read(&mut self, into: &mut [u8]) -> Result<usize, UpstreamError>;
 }
 

@@ -1,0 +1,95 @@
+//! Buckets: a row here, with the ids that bind its objects and keys, and a bucket of the same name upstream.
+
+use crate::base::{BucketId, BucketName, DomainId, PrincipalId};
+use crate::store::{BucketRow, StoreError};
+use crate::upstream::{ListRequest, UpstreamError};
+
+use super::Objects;
+use super::condition::upstream_error;
+use super::error::ObjectError;
+
+/// Rows fetched at a time when all buckets are listed.
+const BUCKETS_PER_QUERY: u32 = 1000;
+
+impl Objects {
+    /// A bucket by its name. The internal bucket has no row and is never found.
+    pub async fn bucket(&self, name: &BucketName) -> Result<BucketRow, ObjectError> {
+        self.inner.store.bucket(name).await?.ok_or(ObjectError::NoSuchBucket)
+    }
+
+    /// All buckets, by name.
+    pub async fn buckets(&self) -> Result<Vec<BucketRow>, ObjectError> {
+        let mut all: Vec<BucketRow> = Vec::new();
+        loop {
+            let page = self.inner.store.buckets(all.last().map(|bucket| &bucket.name), BUCKETS_PER_QUERY).await?;
+            let is_last = page.len() < BUCKETS_PER_QUERY as usize;
+            all.extend(page);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Makes a bucket. One that is there upstream without a row is taken only when it is empty: it is what a crash
+    /// between the two steps leaves behind; a bucket with content is somebody else's.
+    pub async fn create_bucket(
+        &self,
+        name: &BucketName,
+        owner: PrincipalId,
+        region: &str,
+    ) -> Result<BucketRow, ObjectError> {
+        if *name == self.inner.internal_bucket {
+            return Err(ObjectError::BucketExists { owner: PrincipalId::from_bytes([0; 16]) });
+        }
+        if let Some(row) = self.inner.store.bucket(name).await? {
+            return match self.inner.upstream.create_bucket(name).await {
+                // A delete was cut off after its first step; nothing was in it, so its ids may serve again.
+                Ok(()) => Ok(row),
+                Err(UpstreamError::BucketExists) => Err(ObjectError::BucketExists { owner: row.owner }),
+                Err(error) => Err(upstream_error(error)),
+            };
+        }
+        match self.inner.upstream.create_bucket(name).await {
+            Ok(()) => {}
+            Err(UpstreamError::BucketExists) if self.is_empty(name).await? => {}
+            Err(UpstreamError::BucketExists) => {
+                return Err(ObjectError::BucketExists { owner: PrincipalId::from_bytes([0; 16]) });
+            }
+            Err(error) => return Err(upstream_error(error)),
+        }
+        let row = BucketRow {
+            name: name.clone(),
+            bucket_id: BucketId::generate(),
+            domain_id: DomainId::generate(),
+            upstream: super::DEFAULT_UPSTREAM.to_owned(),
+            owner,
+            region: region.to_owned(),
+            created: self.inner.clock.now(),
+        };
+        match self.inner.store.insert_bucket(row.clone()).await {
+            Ok(()) => Ok(row),
+            Err(StoreError::Conflict) => {
+                let row = self.bucket(name).await?;
+                Err(ObjectError::BucketExists { owner: row.owner })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes an empty bucket: upstream first, because the row's ids are what its objects are bound to.
+    pub async fn delete_bucket(&self, bucket: &BucketRow) -> Result<(), ObjectError> {
+        match self.inner.upstream.delete_bucket(&bucket.name).await {
+            Ok(()) | Err(UpstreamError::NoSuchBucket) => {}
+            Err(error) => return Err(upstream_error(error)),
+        }
+        self.inner.store.delete_bucket(bucket.bucket_id).await?;
+        self.inner.index.forget_bucket(bucket.bucket_id);
+        Ok(())
+    }
+
+    async fn is_empty(&self, name: &BucketName) -> Result<bool, ObjectError> {
+        let request = ListRequest { max_entries: 1, ..ListRequest::default() };
+        let page = self.inner.upstream.list_objects(name, &request).await.map_err(upstream_error)?;
+        Ok(page.objects.is_empty())
+    }
+}

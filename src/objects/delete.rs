@@ -1,0 +1,72 @@
+//! Deletes, one or many; the index forgets what is gone.
+
+use crate::base::ObjectKey;
+use crate::store::BucketRow;
+use crate::upstream::{DeleteReply, ObjectRef, UpstreamError, VersionId};
+
+use super::Objects;
+use super::condition::{WriteGuard, upstream_error};
+use super::error::ObjectError;
+
+/// What a delete did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// The version that was removed, or that the delete marker has.
+    pub version: Option<VersionId>,
+    /// Whether a delete marker was made or removed.
+    pub delete_marker: bool,
+}
+
+impl From<DeleteReply> for Deleted {
+    fn from(reply: DeleteReply) -> Self {
+        Self { version: reply.version, delete_marker: reply.delete_marker }
+    }
+}
+
+impl Objects {
+    /// Removes an object. Removing what is not there succeeds, unless the guard says otherwise.
+    pub async fn delete(
+        &self,
+        bucket: &BucketRow,
+        key: &ObjectKey,
+        version: Option<&VersionId>,
+        guard: WriteGuard,
+    ) -> Result<Deleted, ObjectError> {
+        let condition = self.condition(bucket, key, &guard).await?;
+        let object = ObjectRef { version: version.cloned(), ..ObjectRef::current(&bucket.name, key) };
+        let outcome = self.inner.upstream.delete_object(&object, condition).await;
+        self.inner.index.forget(bucket.bucket_id, key);
+        match outcome {
+            Ok(reply) => Ok(reply.into()),
+            Err(error) => Err(self.refused_write(bucket, key, &guard, error).await),
+        }
+    }
+
+    /// Removes many objects of one bucket; one result each, in order. Those without a guard go in one request.
+    pub async fn delete_many(
+        &self,
+        bucket: &BucketRow,
+        objects: &[(ObjectKey, WriteGuard)],
+    ) -> Result<Vec<Result<Deleted, ObjectError>>, ObjectError> {
+        let unguarded = objects.iter().filter(|(_, guard)| *guard == WriteGuard::None);
+        let batch: Vec<ObjectRef> = unguarded.map(|(key, _)| ObjectRef::current(&bucket.name, key)).collect();
+        let replies = match batch.is_empty() {
+            true => Vec::new(),
+            false => self.inner.upstream.delete_objects(&bucket.name, &batch).await.map_err(upstream_error)?,
+        };
+        let mut replies = replies.into_iter();
+        let mut results = Vec::with_capacity(objects.len());
+        for (key, guard) in objects {
+            let result = match guard {
+                WriteGuard::None => {
+                    self.inner.index.forget(bucket.bucket_id, key);
+                    let missing = || Err(UpstreamError::Broken("too few results of a bulk delete".into()));
+                    replies.next().unwrap_or_else(missing).map(Deleted::from).map_err(upstream_error)
+                }
+                guard => self.delete(bucket, key, None, guard.clone()).await,
+            };
+            results.push(result);
+        }
+        Ok(results)
+    }
+}

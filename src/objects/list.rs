@@ -1,0 +1,114 @@
+//! Listings: one upstream LIST and one index query a page; what the index does not know is read from the objects.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use futures_util::stream::{self, StreamExt};
+
+use crate::base::{ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, Timestamp};
+use crate::keys::KeysError;
+use crate::store::BucketRow;
+use crate::store::index::IndexRow;
+use crate::upstream::{ListRequest, ListedObject};
+
+use super::Objects;
+use super::condition::upstream_error;
+use super::error::ObjectError;
+use super::facts::ListedFacts;
+
+/// How many unknown objects of a page are asked about at a time.
+const CONCURRENT_FOOTER_READS: usize = 16;
+
+/// One listed object, as every other answer shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedEntry {
+    /// The key.
+    pub key: ObjectKey,
+    /// The plaintext length in bytes; the stored length of an object that cannot be verified.
+    pub plaintext_bytes: u64,
+    /// The client-visible ETag; an opaque one for an object that cannot be verified.
+    pub etag: ETag,
+    /// By the upstream's clock.
+    pub last_modified: Timestamp,
+    /// Algorithm and type of its checksum.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+}
+
+/// One page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Objects, by key in byte order.
+    pub entries: Vec<ListedEntry>,
+    /// Common prefixes in byte order.
+    pub common_prefixes: Vec<String>,
+    /// Where the next page starts.
+    pub next_after: Option<String>,
+}
+
+impl Objects {
+    /// One page of a bucket.
+    pub async fn list(&self, bucket: &BucketRow, request: &ListRequest) -> Result<Listing, ObjectError> {
+        let page = self.inner.upstream.list_objects(&bucket.name, request).await.map_err(upstream_error)?;
+        let keys: Vec<ObjectKey> = page.objects.iter().map(|object| object.key.clone()).collect();
+        let rows = self.inner.index.lookup_page(bucket.bucket_id, &keys).await;
+        let entries = stream::iter(page.objects)
+            .map(|object| self.entry(bucket, rows.get(&object.key), object))
+            .buffered(CONCURRENT_FOOTER_READS)
+            .collect::<Vec<_>>()
+            .await;
+        let entries = entries.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+        Ok(Listing { entries, common_prefixes: page.common_prefixes, next_after: page.next_after })
+    }
+
+    /// `None` for an object that is gone by now.
+    async fn entry(
+        &self,
+        bucket: &BucketRow,
+        row: Option<&IndexRow>,
+        object: ListedObject,
+    ) -> Result<Option<ListedEntry>, ObjectError> {
+        let valid = row
+            .filter(|row| *row.upstream_etag == *object.facts.etag.0 && row.stored_bytes == object.facts.stored_bytes);
+        if let Some(row) = valid
+            && let Ok(known) = self.listed_facts(bucket, row).await
+        {
+            return Ok(Some(entry_of(object.key, row.plaintext_bytes, &known, object.facts.last_modified)));
+        }
+        match self.ask(bucket, &object.key, None).await {
+            Ok(current) => {
+                let listed = ListedFacts::of(&current.facts);
+                Ok(Some(entry_of(object.key, current.facts.plaintext_bytes(), &listed, listed.last_modified)))
+            }
+            Err(ObjectError::NoSuchKey) => Ok(None),
+            Err(error) if is_lasting(&error) => {
+                tracing::warn!(%error, bucket = %bucket.name, key = %object.key, "a listed object cannot be verified");
+                Ok(Some(unverified(object)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether asking again would not help: the object is damaged or foreign, or its key is gone for good.
+fn is_lasting(error: &ObjectError) -> bool {
+    match error {
+        ObjectError::Foreign | ObjectError::Integrity(_) => true,
+        ObjectError::Keys(keys) => !matches!(keys, KeysError::Unavailable { .. }),
+        _ => false,
+    }
+}
+
+fn entry_of(key: ObjectKey, plaintext_bytes: u64, listed: &ListedFacts, last_modified: Timestamp) -> ListedEntry {
+    ListedEntry { key, plaintext_bytes, etag: listed.etag, last_modified, checksum: listed.checksum }
+}
+
+/// Shown so that it can be found and deleted: its stored size, and an ETag that changes when it does.
+fn unverified(object: ListedObject) -> ListedEntry {
+    let mut opaque = [0; 16];
+    opaque.copy_from_slice(&digest(&SHA256, object.facts.etag.0.as_bytes()).as_ref()[..16]);
+    ListedEntry {
+        key: object.key,
+        plaintext_bytes: object.facts.stored_bytes,
+        etag: ETag::Opaque(opaque),
+        last_modified: object.facts.last_modified,
+        checksum: None,
+    }
+}

@@ -1,0 +1,279 @@
+//! From a name to a verified footer: with a warm index without asking the upstream, else by one suffix GET.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::base::{BodyId, ObjectKey};
+use crate::envelope::{Footer, ObjectName, TRAILER_BYTES, Trailer};
+use crate::keys::UnwrappedDek;
+use crate::store::BucketRow;
+use crate::upstream::{ObjectRef, StoredFacts, StoredRange, UpstreamError, UpstreamEtag, VersionId};
+
+use super::Objects;
+use super::condition::upstream_error;
+use super::error::ObjectError;
+use super::facts::ObjectFacts;
+use super::read::{PlainReader, StoredSource, read_whole};
+use super::remember::WrittenFooter;
+
+/// How much of an object's end the first GET of an unknown object asks for: the footer of up to about 500 parts,
+/// and all of a small object.
+const SUFFIX_BYTES: u64 = 64 << 10;
+/// How often a read starts again because the object changed underneath.
+const MAX_RESTARTS: usize = 2;
+
+/// An object that was opened for reading, with what the caller decided on its facts.
+pub struct Opened<D> {
+    /// Its facts.
+    pub facts: ObjectFacts,
+    /// What `select` decided on exactly these facts.
+    pub decision: D,
+    /// The plaintext of the range that `select` asked for.
+    pub body: Option<PlainReader>,
+}
+
+/// A verified footer and where it came from.
+pub(super) struct Current {
+    pub(super) facts: ObjectFacts,
+    pub(super) footer: Footer,
+    pub(super) dek: Arc<UnwrappedDek>,
+    pub(super) stored: StoredFacts,
+    origin: Origin,
+}
+
+enum Origin {
+    /// The index said so; the upstream has not confirmed it yet.
+    Index,
+    /// The upstream said so just now. The end of the stored object is at hand.
+    Upstream { suffix: Bytes },
+}
+
+/// What a pinned request found.
+enum Pinned {
+    /// The object is the one that was expected.
+    Same(Option<PlainReader>, StoredFacts),
+    /// It is another one by now.
+    Changed,
+}
+
+impl Objects {
+    /// Opens an object. `select` decides on its verified facts which plaintext is wanted, if any; it is called again
+    /// when the index turns out to be stale. With a warm index this is one upstream request, pinned by If-Match.
+    pub async fn get<D>(
+        &self,
+        bucket: &BucketRow,
+        key: &ObjectKey,
+        version: Option<&VersionId>,
+        select: impl Fn(&ObjectFacts) -> (D, Option<Range<u64>>),
+    ) -> Result<Opened<D>, ObjectError> {
+        let mut current = match version {
+            None => self.current(bucket, key).await?,
+            Some(_) => self.ask(bucket, key, version).await?,
+        };
+        for _ in 0..=MAX_RESTARTS {
+            let (decision, range) = select(&current.facts);
+            match self.fetch(bucket, key, &current, range).await? {
+                Pinned::Same(body, stored) if stored.last_modified == current.facts.last_modified => {
+                    let mut facts = current.facts;
+                    facts.tag_count = stored.tag_count;
+                    return Ok(Opened { facts, decision, body });
+                }
+                // The same bytes, stored again: decide again with the date that is true now.
+                Pinned::Same(_, stored) => current.facts.last_modified = stored.last_modified,
+                Pinned::Changed => current = self.ask(bucket, key, version).await?,
+            }
+        }
+        Err(ObjectError::Conflict)
+    }
+
+    /// The current object under a key: from the index, unconfirmed, or from the upstream.
+    pub(super) async fn current(&self, bucket: &BucketRow, key: &ObjectKey) -> Result<Current, ObjectError> {
+        match self.known(bucket, key).await {
+            Ok(Some(current)) => Ok(current),
+            Ok(None) => self.ask(bucket, key, None).await,
+            Err(error @ ObjectError::Keys(_)) => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "an index row does not verify; asking the upstream");
+                self.ask(bucket, key, None).await
+            }
+        }
+    }
+
+    /// What the index knows, verified as if it came from the store.
+    async fn known(&self, bucket: &BucketRow, key: &ObjectKey) -> Result<Option<Current>, ObjectError> {
+        let Some((row, Some(footer_bytes))) = self.inner.index.lookup_object(bucket.bucket_id, key).await else {
+            return Ok(None);
+        };
+        let listed = self.listed_facts(bucket, &row).await?;
+        let (dek, footer) = self.verify_footer(bucket, key, &footer_bytes, row.stored_bytes).await?;
+        if footer.footer_id() != row.footer_id {
+            return Err(ObjectError::Row("the index names another footer"));
+        }
+        let stored = StoredFacts {
+            etag: UpstreamEtag(row.upstream_etag.as_str().into()),
+            stored_bytes: row.stored_bytes,
+            last_modified: listed.last_modified,
+            version: None,
+            tag_count: listed.tag_count,
+        };
+        Ok(Some(Current { facts: facts_of(&footer, &stored), footer, dek, stored, origin: Origin::Index }))
+    }
+
+    /// Asks the upstream: one suffix GET, a second one for a manifest that does not fit, and the index learns it.
+    pub(super) async fn ask(
+        &self,
+        bucket: &BucketRow,
+        key: &ObjectKey,
+        version: Option<&VersionId>,
+    ) -> Result<Current, ObjectError> {
+        let object = ObjectRef { bucket: bucket.name.clone(), key: key.clone(), version: version.cloned() };
+        let range = StoredRange::Suffix { len: SUFFIX_BYTES };
+        let reply = match self.inner.upstream.get_object(&object, range, None).await {
+            Ok(reply) => reply,
+            Err(UpstreamError::NoSuchKey) => {
+                self.inner.index.forget(bucket.bucket_id, key);
+                return Err(ObjectError::NoSuchKey);
+            }
+            Err(error) => return Err(upstream_error(error)),
+        };
+        let stored = reply.facts.clone();
+        let suffix = read_whole(reply).await?;
+        let footer_bytes = self.footer_of(&object, &stored, &suffix).await?;
+        let (dek, footer) = self.verify_footer(bucket, key, &footer_bytes, stored.stored_bytes).await?;
+        let facts = facts_of(&footer, &stored);
+        if version.is_none() {
+            let written =
+                WrittenFooter { wrapped: footer.wrapped_dek(), footer_id: footer.footer_id(), bytes: footer_bytes };
+            self.remember(bucket, key, &facts, &stored, written).await;
+        }
+        Ok(Current { facts, footer, dek, stored, origin: Origin::Upstream { suffix } })
+    }
+
+    /// M || T out of the end of an object, fetching what the end does not hold.
+    async fn footer_of(&self, object: &ObjectRef, stored: &StoredFacts, suffix: &Bytes) -> Result<Bytes, ObjectError> {
+        let Some(at) = suffix.len().checked_sub(TRAILER_BYTES) else { return Err(ObjectError::Foreign) };
+        if !Trailer::is_ours(&suffix[at..]) {
+            return Err(ObjectError::Foreign);
+        }
+        let manifest_bytes = Trailer::parse(&suffix[at..], stored.stored_bytes)?.manifest_stored_bytes();
+        let footer_bytes = u64::from(manifest_bytes) + TRAILER_BYTES as u64;
+        let held = suffix.len() as u64;
+        if footer_bytes <= held {
+            return Ok(suffix.slice(suffix.len() - usize::try_from(footer_bytes).unwrap_or(0)..));
+        }
+        let range = StoredRange::Slice { offset: stored.stored_bytes - footer_bytes, len: footer_bytes };
+        let reply = self.inner.upstream.get_object(object, range, Some(&stored.etag)).await.map_err(upstream_error)?;
+        read_whole(reply).await
+    }
+
+    async fn verify_footer(
+        &self,
+        bucket: &BucketRow,
+        key: &ObjectKey,
+        footer: &[u8],
+        stored_bytes: u64,
+    ) -> Result<(Arc<UnwrappedDek>, Footer), ObjectError> {
+        let Some(at) = footer.len().checked_sub(TRAILER_BYTES) else { return Err(ObjectError::Foreign) };
+        let trailer = Trailer::parse(&footer[at..], stored_bytes)?;
+        let name = ObjectName::new(&bucket.bucket_id, key.as_bytes());
+        let dek = self.inner.keys.open_dek(bucket.domain_id, &trailer.body_id(), &name, trailer.wrapped_dek()).await?;
+        let footer = trailer.verify(dek.keys(), &name, &footer[..at])?;
+        Ok((dek, footer))
+    }
+
+    /// Reads the wanted range of exactly this object, or only confirms that it is still there.
+    async fn fetch(
+        &self,
+        bucket: &BucketRow,
+        key: &ObjectKey,
+        current: &Current,
+        range: Option<Range<u64>>,
+    ) -> Result<Pinned, ObjectError> {
+        let object = ObjectRef { version: current.stored.version.clone(), ..ObjectRef::current(&bucket.name, key) };
+        let upstream = &self.inner.upstream;
+        let Some(range) = range else {
+            let stored = match &current.origin {
+                Origin::Upstream { .. } => Some(current.stored.clone()),
+                Origin::Index => self.same(bucket, key, current, upstream.head_object(&object).await).await?,
+            };
+            return Ok(stored.map_or(Pinned::Changed, |stored| Pinned::Same(None, stored)));
+        };
+        let plan = current
+            .footer
+            .range(current.dek.keys(), range.clone())
+            .ok_or(ObjectError::Row("a range outside the object"))?;
+        let plaintext_bytes = range.end - range.start;
+        if let Some(held) = current.held(&plan.stored) {
+            let reader = PlainReader::start(plan.opener, StoredSource::Memory(held), plaintext_bytes).await?;
+            return Ok(Pinned::Same(Some(reader), current.stored.clone()));
+        }
+        let slice = StoredRange::Slice { offset: plan.stored.start, len: plan.stored.end - plan.stored.start };
+        let (facts, body) = match upstream.get_object(&object, slice, Some(&current.stored.etag)).await {
+            Ok(reply) if (reply.offset..reply.offset.saturating_add(reply.len)) == plan.stored => {
+                (Ok(reply.facts), Some(reply.body))
+            }
+            Ok(_) => return Err(UpstreamError::Broken("another range than was asked for".into()).into()),
+            Err(error) => (Err(error), None),
+        };
+        let (Some(stored), Some(body)) = (self.same(bucket, key, current, facts).await?, body) else {
+            return Ok(Pinned::Changed);
+        };
+        let reader = PlainReader::start(plan.opener, StoredSource::Upstream(body), plaintext_bytes).await?;
+        Ok(Pinned::Same(Some(reader), stored))
+    }
+
+    /// The upstream's facts, if they are of the object that was expected. (Backends exist that ignore If-Match on GET.)
+    async fn same(
+        &self,
+        bucket: &BucketRow,
+        key: &ObjectKey,
+        current: &Current,
+        reply: Result<StoredFacts, UpstreamError>,
+    ) -> Result<Option<StoredFacts>, ObjectError> {
+        match reply {
+            Ok(stored) => {
+                let expected = &current.stored;
+                Ok((stored.etag == expected.etag && stored.stored_bytes == expected.stored_bytes).then_some(stored))
+            }
+            Err(UpstreamError::PreconditionFailed) => Ok(None),
+            Err(error) => {
+                if matches!(error, UpstreamError::NoSuchKey) {
+                    self.inner.index.forget(bucket.bucket_id, key);
+                }
+                Err(upstream_error(error))
+            }
+        }
+    }
+}
+
+impl Current {
+    /// Whether the upstream said so just now.
+    pub(super) const fn is_confirmed(&self) -> bool {
+        matches!(self.origin, Origin::Upstream { .. })
+    }
+
+    /// Which body the object has.
+    pub(super) fn body_id(&self) -> BodyId {
+        self.footer.body_id()
+    }
+
+    /// The stored bytes of `range`, where the suffix GET brought them along.
+    fn held(&self, range: &Range<u64>) -> Option<Bytes> {
+        let Origin::Upstream { suffix } = &self.origin else { return None };
+        let held_from = self.stored.stored_bytes.checked_sub(suffix.len() as u64)?;
+        let from = usize::try_from(range.start.checked_sub(held_from)?).ok()?;
+        let to = usize::try_from(range.end.checked_sub(held_from)?).ok()?;
+        (from <= to && to <= suffix.len()).then(|| suffix.slice(from..to))
+    }
+}
+
+fn facts_of(footer: &Footer, stored: &StoredFacts) -> ObjectFacts {
+    ObjectFacts {
+        manifest: Arc::clone(footer.manifest()),
+        last_modified: stored.last_modified,
+        version: stored.version.clone(),
+        tag_count: stored.tag_count,
+    }
+}

@@ -1,0 +1,145 @@
+//! Ciphertext in, verified plaintext out: the body of a GET, and the source of a copy.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::envelope::RangeOpener;
+use crate::hashing::{DigestSet, Digests};
+use crate::upstream::{BodyReader, GetReply, UpstreamError};
+
+use super::error::ObjectError;
+use super::source::{BodyRefused, PlainSource};
+
+/// Stored bytes that are read and opened at a time: sixteen whole segments, so that one frame goes out per read.
+const STORED_RUN_BYTES: usize = 16 * (16_384 + 16);
+/// Plaintext that one frame holds at most.
+const FRAME_BYTES: usize = 16 * 16_384;
+/// What a whole read into memory may hold: a footer has at most 4 MiB of manifest, a suffix far less.
+const MAX_WHOLE_BYTES: u64 = 5 << 20;
+
+/// The plaintext of a range. Every byte that comes out was verified; the first frame was verified before the
+/// reader was handed out. An error after that means that the answer must be broken off, not ended.
+pub struct PlainReader {
+    opener: RangeOpener,
+    source: StoredSource,
+    stored: Vec<u8>,
+    filled: std::ops::Range<usize>,
+    first: Option<Bytes>,
+    unopened_bytes: u64,
+    fault: Option<ObjectError>,
+}
+
+pub(super) enum StoredSource {
+    Memory(Bytes),
+    Upstream(Box<dyn BodyReader>),
+}
+
+impl PlainReader {
+    /// Opens the first frame, so that a damaged start is an error answer and not a broken one.
+    pub(super) async fn start(
+        opener: RangeOpener,
+        source: StoredSource,
+        plaintext_bytes: u64,
+    ) -> Result<Self, ObjectError> {
+        let mut reader = Self {
+            opener,
+            source,
+            stored: Vec::new(),
+            filled: 0..0,
+            first: None,
+            unopened_bytes: plaintext_bytes,
+            fault: None,
+        };
+        reader.first = reader.open_frame().await?;
+        Ok(reader)
+    }
+
+    /// How many bytes are still to come.
+    pub fn remaining(&self) -> u64 {
+        self.unopened_bytes + self.first.as_ref().map_or(0, |frame| frame.len() as u64)
+    }
+
+    /// The next verified bytes, never empty; `None` when all came.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ObjectError> {
+        match self.first.take() {
+            Some(frame) => Ok(Some(frame)),
+            None => self.open_frame().await,
+        }
+    }
+
+    /// Why [`PlainSource::next`] refused, for a copy that reads from here.
+    pub fn take_fault(&mut self) -> Option<ObjectError> {
+        self.fault.take()
+    }
+
+    async fn open_frame(&mut self) -> Result<Option<Bytes>, ObjectError> {
+        let frame_bytes = usize::try_from(self.unopened_bytes).map_or(FRAME_BYTES, |left| left.min(FRAME_BYTES));
+        let is_last = frame_bytes as u64 == self.unopened_bytes;
+        let mut frame = vec![0; frame_bytes];
+        let mut written = 0;
+        // Behind the last plaintext there may be a last, empty segment, which says that nothing is missing.
+        while written < frame_bytes || (is_last && !self.opener.is_complete()) {
+            if self.filled.is_empty() && !self.refill().await? {
+                return Err(UpstreamError::Unavailable("the stored object ended before its end".into()).into());
+            }
+            let opened = self.opener.open(&self.stored[self.filled.clone()], &mut frame[written..])?;
+            self.filled.start += opened.consumed;
+            written += opened.plain.len();
+        }
+        self.unopened_bytes -= written as u64;
+        Ok((written > 0).then(|| Bytes::from(frame)))
+    }
+
+    /// Gets more stored bytes; false at the end.
+    async fn refill(&mut self) -> Result<bool, ObjectError> {
+        let filled = match &mut self.source {
+            StoredSource::Memory(bytes) => {
+                self.stored = bytes.split_to(bytes.len()).into();
+                self.stored.len()
+            }
+            StoredSource::Upstream(body) => {
+                self.stored.resize(STORED_RUN_BYTES, 0);
+                body.read(&mut self.stored).await?
+            }
+        };
+        self.filled = 0..filled;
+        Ok(filled > 0)
+    }
+}
+
+#[async_trait]
+impl PlainSource for PlainReader {
+    fn wants(&self) -> DigestSet {
+        DigestSet::none()
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyRefused> {
+        PlainReader::next(self).await.map_err(|error| {
+            self.fault = Some(error);
+            BodyRefused
+        })
+    }
+
+    /// Every segment was verified on its way.
+    fn verify(&mut self, _digests: &Digests) -> Result<(), BodyRefused> {
+        Ok(())
+    }
+}
+
+/// All of a small reply.
+pub(super) async fn read_whole(mut reply: GetReply) -> Result<Bytes, ObjectError> {
+    if reply.len > MAX_WHOLE_BYTES {
+        return Err(UpstreamError::Broken("a longer body than was asked for".into()).into());
+    }
+    let len = usize::try_from(reply.len).unwrap_or(0);
+    let mut whole = vec![0; len];
+    let mut filled = 0;
+    while filled < len {
+        match reply.body.read(&mut whole[filled..]).await? {
+            0 => return Err(UpstreamError::Unavailable("the stored object ended before its end".into()).into()),
+            read => filled += read,
+        }
+    }
+    whole.truncate(len);
+    Ok(Bytes::from(whole))
+}

@@ -1,0 +1,193 @@
+//! Objects over real parts: the local upstream, SQLite, a keyring file.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use crate::base::{BucketName, ChecksumAlgorithm, Clock, ObjectKey, PrincipalId};
+use crate::envelope::ContentHeader;
+use crate::hashing::{DigestSet, Digests};
+use crate::keys::doubles::{MemoryKeyring, MemoryRecords};
+use crate::keys::{BucketKeys, CacheLimits};
+use crate::store::index::Index;
+use crate::store::{BucketRow, Store};
+use crate::upstream::local::LocalUpstream;
+use crate::upstream::{
+    BodyAborted, BodySource, ListRequest, ObjectRef, PutBody, StoredRange, Tags, Upstream, WriteCondition,
+};
+
+use super::{
+    BodyRefused, Foundations, NewObject, ObjectError, ObjectFacts, Objects, PlainSource, PutObject, WriteGuard, Written,
+};
+
+mod get_put;
+mod multipart;
+mod watched;
+
+use watched::Watched;
+
+/// A bucket with everything below it.
+struct World {
+    objects: Objects,
+    upstream: Arc<Watched>,
+    bucket: BucketRow,
+    _dir: TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (objects, upstream) = build(dir.path()).await;
+        let name = BucketName::parse("bucket").expect("a name");
+        let bucket = objects.create_bucket(&name, owner(), "us-east-1").await.expect("a bucket");
+        Self { objects, upstream, bucket, _dir: dir }
+    }
+
+    fn key(&self, key: &str) -> ObjectKey {
+        ObjectKey::parse(key).expect("a key")
+    }
+
+    fn list_of(&self, key: &ObjectKey) -> ListRequest {
+        ListRequest { prefix: key.as_str().to_owned(), max_entries: 1000, ..ListRequest::default() }
+    }
+
+    async fn put(&self, key: &ObjectKey, plain: &[u8]) -> Result<Written, ObjectError> {
+        self.put_body(key, Body::of(plain), plain.len() as u64, WriteGuard::None).await
+    }
+
+    async fn put_body(
+        &self,
+        key: &ObjectKey,
+        mut body: Body,
+        plaintext_bytes: u64,
+        guard: WriteGuard,
+    ) -> Result<Written, ObjectError> {
+        let (bucket, checksum) = (&self.bucket, ChecksumAlgorithm::Crc64Nvme);
+        let put = PutObject { bucket, key, plaintext_bytes, object: new_object(), checksum, guard };
+        self.objects.put(put, &mut body).await
+    }
+
+    async fn head(&self, key: &ObjectKey) -> Result<ObjectFacts, ObjectError> {
+        Ok(self.objects.get(&self.bucket, key, None, |_| ((), None)).await?.facts)
+    }
+
+    async fn get(&self, key: &ObjectKey) -> Result<(ObjectFacts, Vec<u8>), ObjectError> {
+        let whole = |facts: &ObjectFacts| ((), Some(0..facts.plaintext_bytes()));
+        let mut opened = self.objects.get(&self.bucket, key, None, whole).await?;
+        let mut reader = opened.body.take().expect("a body was asked for");
+        let mut plain = Vec::new();
+        while let Some(frame) = reader.next().await? {
+            plain.extend_from_slice(&frame);
+        }
+        assert_eq!(reader.remaining(), 0);
+        Ok((opened.facts, plain))
+    }
+
+    /// A proxy that comes back without its index.
+    async fn lose_index(&self) {
+        self.objects.inner.index.forget_bucket(self.bucket.bucket_id);
+        self.objects.inner.index.flush().await;
+    }
+
+    /// What the store holds.
+    async fn stored(&self, key: &ObjectKey) -> Vec<u8> {
+        let object = ObjectRef::current(&self.bucket.name, key);
+        let mut reply = self.upstream.get_object(&object, StoredRange::Whole, None).await.expect("stored");
+        let mut stored = vec![0; usize::try_from(reply.len).expect("a small object")];
+        let mut filled = 0;
+        while filled < stored.len() {
+            filled += reply.body.read(&mut stored[filled..]).await.expect("readable");
+        }
+        stored
+    }
+
+    /// What a store may do.
+    async fn overwrite(&self, key: &ObjectKey, stored: &[u8]) {
+        let mut source = Raw(Bytes::copy_from_slice(stored));
+        let body = PutBody { stored_bytes: stored.len() as u64, source: &mut source };
+        let (bucket, tags) = (&self.bucket.name, Tags::new());
+        self.upstream.put_object(bucket, key, body, WriteCondition::None, &tags).await.expect("overwritten");
+    }
+}
+
+fn owner() -> PrincipalId {
+    PrincipalId::from_bytes([5; 16])
+}
+
+fn new_object() -> NewObject {
+    NewObject {
+        content_headers: vec![(ContentHeader::ContentType, b"text/marker".to_vec())],
+        user_metadata: vec![(b"note".to_vec(), b"marker-in-metadata".to_vec())],
+        owner: owner(),
+        tags: Tags::new(),
+    }
+}
+
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at.wrapping_mul(2_654_435_761) >> 7) as u8).collect()
+}
+
+/// A client's body, in frames of odd sizes.
+struct Body {
+    left: Bytes,
+    proved: bool,
+}
+
+impl Body {
+    fn of(plain: &[u8]) -> Self {
+        Self { left: Bytes::copy_from_slice(plain), proved: true }
+    }
+
+    /// Whose proof will not hold.
+    fn unproved(self) -> Self {
+        Self { proved: false, ..self }
+    }
+}
+
+#[async_trait]
+impl PlainSource for Body {
+    fn wants(&self) -> DigestSet {
+        DigestSet::none()
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyRefused> {
+        let take = self.left.len().min(12_345);
+        Ok((take > 0).then(|| self.left.split_to(take)))
+    }
+
+    fn verify(&mut self, _digests: &Digests) -> Result<(), BodyRefused> {
+        self.proved.then_some(()).ok_or(BodyRefused)
+    }
+}
+
+struct Raw(Bytes);
+
+#[async_trait]
+impl BodySource for Raw {
+    async fn read(&mut self, into: &mut [u8]) -> Result<usize, BodyAborted> {
+        let take = self.0.len().min(into.len());
+        into[..take].copy_from_slice(&self.0.split_to(take));
+        Ok(take)
+    }
+}
+
+async fn build(dir: &std::path::Path) -> (Objects, Arc<Watched>) {
+    let local = LocalUpstream::open(&dir.join("objects"), Clock::System).await.expect("opens");
+    let upstream = Arc::new(Watched::new(Arc::new(local)));
+    let internal_bucket = BucketName::parse("crypt-keeper-internal").expect("a name");
+    upstream.create_bucket(&internal_bucket).await.expect("made");
+    let store = Store::open(&format!("sqlite:{}", dir.join("state.db").display())).await.expect("opens");
+    let index = Index::open(&dir.join("index.db")).await.expect("opens");
+    let keyring = Arc::new(MemoryKeyring::new("test"));
+    let on = Foundations {
+        upstream: upstream.clone(),
+        keys: BucketKeys::new(keyring, Arc::new(MemoryRecords::default()), Clock::System, CacheLimits::default()),
+        store,
+        index,
+        clock: Clock::System,
+        internal_bucket,
+    };
+    (Objects::new(on), upstream)
+}

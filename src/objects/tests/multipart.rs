@@ -1,0 +1,231 @@
+//! Multipart uploads: any order, any size, re-sent, completed twice, cut off.
+
+use super::{Body, World, new_object, pattern};
+use crate::base::{ChecksumAlgorithm, ChecksumType, ETag, Md5, ObjectKey, PartNumber};
+use crate::objects::{
+    ChecksumConflict, CompleteUpload, CompletedPart, CopyObject, CreateUpload, ObjectError, UploadListRequest,
+    UploadPart, WriteGuard, Written, WrittenPart,
+};
+use crate::upstream::{ListRequest, Tags, Upstream};
+
+const MIB: usize = 1 << 20;
+
+type Checksum = Option<(ChecksumAlgorithm, ChecksumType)>;
+
+impl World {
+    async fn begin(&self, key: &ObjectKey, checksum: Checksum) -> String {
+        let create = CreateUpload { bucket: &self.bucket, key, object: new_object(), checksum };
+        self.objects.create_upload(create).await.expect("begun").upload_id
+    }
+
+    async fn part(&self, key: &ObjectKey, id: &str, number: u32, plain: &[u8]) -> Result<WrittenPart, ObjectError> {
+        let part = UploadPart {
+            bucket: &self.bucket,
+            key,
+            upload_id: id,
+            number: PartNumber::new(number).expect("a number"),
+            plaintext_bytes: plain.len() as u64,
+            declared: None,
+        };
+        self.objects.upload_part(part, &mut Body::of(plain)).await
+    }
+
+    async fn complete(&self, key: &ObjectKey, id: &str, parts: &[(u32, Md5)]) -> Result<Written, ObjectError> {
+        let parts = parts.iter().map(|&(number, md5)| CompletedPart {
+            number: PartNumber::new(number).expect("a number"),
+            etag: Some(md5),
+            digests: Vec::new(),
+        });
+        let complete = CompleteUpload {
+            bucket: &self.bucket,
+            key,
+            upload_id: id,
+            parts: parts.collect(),
+            checksum: None,
+            checksum_type: None,
+            object_bytes: None,
+            guard: WriteGuard::None,
+        };
+        self.objects.complete_upload(complete).await
+    }
+
+    /// Temporary objects in the internal bucket.
+    async fn held(&self) -> usize {
+        let request = ListRequest { prefix: "tmp/".into(), max_entries: 1000, ..ListRequest::default() };
+        let bucket = &self.objects.inner.internal_bucket;
+        self.upstream.list_objects(bucket, &request).await.expect("lists").objects.len()
+    }
+}
+
+/// Parts in any order and with gaps, a short tail that is held back and joined with the footer.
+#[tokio::test]
+async fn parts_in_any_order_with_a_short_tail() {
+    let world = World::new().await;
+    let key = world.key("big");
+    let id = world.begin(&key, None).await;
+    let (one, two, tail) = (pattern(5 * MIB + 3), pattern(6 * MIB), pattern(100_001));
+    let c = world.part(&key, &id, 9, &tail).await.expect("stored");
+    let a = world.part(&key, &id, 2, &one).await.expect("stored");
+    let b = world.part(&key, &id, 5, &two).await.expect("stored");
+    assert_eq!(world.held().await, 1);
+    let listed = world.objects.list_parts(&world.bucket, &key, &id, 0, 1000).await.expect("lists");
+    let sizes: Vec<_> = listed.parts.iter().map(|part| (part.number.get(), part.plaintext_bytes)).collect();
+    assert_eq!(sizes, [(2, one.len() as u64), (5, two.len() as u64), (9, tail.len() as u64)]);
+    let written = world.complete(&key, &id, &[(2, a.etag), (5, b.etag), (9, c.etag)]).await.expect("completes");
+    assert!(matches!(written.etag, ETag::Multipart(_, 3)));
+    let (facts, read) = world.get(&key).await.expect("readable");
+    assert!(read == [one, two, tail].concat());
+    assert_eq!((facts.parts_count(), facts.etag()), (Some(3), written.etag));
+    assert_eq!(world.held().await, 0, "held-back parts are gone");
+    let again = world.complete(&key, &id, &[(2, a.etag), (5, b.etag), (9, c.etag)]).await.expect("idempotent");
+    assert_eq!(again.etag, written.etag);
+    assert!(matches!(world.part(&key, &id, 1, b"late").await, Err(ObjectError::NoSuchUpload)));
+}
+
+/// Each attempt at a part has a salt of its own; the one that the client lists is the one that counts.
+#[tokio::test]
+async fn a_part_sent_again() {
+    let world = World::new().await;
+    let key = world.key("k");
+    let id = world.begin(&key, None).await;
+    let (old, new) = (vec![1; 5 * MIB], vec![2; 5 * MIB]);
+    let first = world.part(&key, &id, 1, &old).await.expect("stored");
+    let second = world.part(&key, &id, 1, &new).await.expect("stored");
+    let again = world.part(&key, &id, 1, &new).await.expect("stored");
+    assert!(second.etag == again.etag && first.etag != again.etag);
+    let listed = world.objects.list_parts(&world.bucket, &key, &id, 0, 1000).await.expect("lists");
+    assert_eq!(listed.parts.len(), 1);
+    assert!(matches!(world.complete(&key, &id, &[(1, first.etag)]).await, Err(ObjectError::InvalidPart { .. })));
+    world.complete(&key, &id, &[(1, again.etag)]).await.expect("completes");
+    assert!(world.get(&key).await.expect("readable").1 == new);
+}
+
+/// Small parts sent again are told apart too, and a part may shrink below what is held back.
+#[tokio::test]
+async fn a_small_part_sent_again() {
+    let world = World::new().await;
+    let key = world.key("k");
+    let id = world.begin(&key, None).await;
+    world.part(&key, &id, 1, &pattern(5 * MIB)).await.expect("stored");
+    world.part(&key, &id, 1, b"one").await.expect("stored");
+    let last = world.part(&key, &id, 1, b"two").await.expect("stored");
+    let listed = world.objects.list_parts(&world.bucket, &key, &id, 0, 1000).await.expect("lists");
+    assert_eq!((listed.parts.len(), listed.parts[0].plaintext_bytes), (1, 3));
+    world.complete(&key, &id, &[(1, last.etag)]).await.expect("completes");
+    assert_eq!(world.get(&key).await.expect("readable").1, b"two");
+    assert_eq!(world.held().await, 0);
+}
+
+#[tokio::test]
+async fn wrong_lists_are_refused_and_the_upload_stays() {
+    let world = World::new().await;
+    let key = world.key("k");
+    let id = world.begin(&key, None).await;
+    let small = world.part(&key, &id, 1, b"small").await.expect("stored").etag;
+    let big = world.part(&key, &id, 2, &pattern(5 * MIB)).await.expect("stored").etag;
+    let too_small = world.complete(&key, &id, &[(1, small), (2, big)]).await;
+    assert!(matches!(too_small, Err(ObjectError::PartTooSmall { plaintext_bytes: 5, .. })));
+    assert!(matches!(world.complete(&key, &id, &[(2, big), (1, small)]).await, Err(ObjectError::InvalidPartOrder)));
+    assert!(matches!(world.complete(&key, &id, &[(3, big)]).await, Err(ObjectError::InvalidPart { .. })));
+    assert!(matches!(world.complete(&key, &id, &[(2, small)]).await, Err(ObjectError::InvalidPart { .. })));
+    assert!(matches!(world.complete(&world.key("other"), &id, &[(2, big)]).await, Err(ObjectError::NoSuchUpload)));
+    world.complete(&key, &id, &[(2, big)]).await.expect("a subset completes");
+    assert!(world.get(&key).await.expect("readable").1 == pattern(5 * MIB));
+}
+
+/// The upstream did it and the answer was lost: asked again, Complete finds its own object.
+#[tokio::test]
+async fn a_complete_that_was_cut_off_after_its_success() {
+    let world = World::new().await;
+    let key = world.key("k");
+    let id = world.begin(&key, None).await;
+    let part = world.part(&key, &id, 1, b"content").await.expect("stored").etag;
+    world.upstream.lose_answer_of("complete_multipart");
+    assert!(world.complete(&key, &id, &[(1, part)]).await.is_err());
+    let written = world.complete(&key, &id, &[(1, part)]).await.expect("it had been done");
+    assert!(matches!(written.etag, ETag::Multipart(_, 1)));
+    assert_eq!(world.get(&key).await.expect("readable").1, b"content");
+}
+
+/// Part number 10,000 leaves no number for the footer, so it is held back whatever its size.
+#[tokio::test]
+async fn part_ten_thousand() {
+    let world = World::new().await;
+    let key = world.key("k");
+    let id = world.begin(&key, None).await;
+    let plain = pattern(5 * MIB + 1);
+    let first = world.part(&key, &id, 9_999, &plain).await.expect("stored").etag;
+    let last = world.part(&key, &id, 10_000, &plain).await.expect("stored").etag;
+    world.complete(&key, &id, &[(9_999, first), (10_000, last)]).await.expect("completes");
+    assert!(world.get(&key).await.expect("readable").1 == [plain.clone(), plain].concat());
+}
+
+#[tokio::test]
+async fn checksums_of_parts_and_object() {
+    let world = World::new().await;
+    let key = world.key("k");
+    let composite = Some((ChecksumAlgorithm::Sha256, ChecksumType::Composite));
+    let id = world.begin(&key, composite).await;
+    let lacking = world.part(&key, &id, 1, b"x").await;
+    assert!(matches!(lacking, Err(ObjectError::Checksum(ChecksumConflict::PartLacksChecksum))));
+    let full = Some((ChecksumAlgorithm::Crc32, ChecksumType::FullObject));
+    let id = world.begin(&key, full).await;
+    let part = world.part(&key, &id, 1, b"123456789").await.expect("stored");
+    assert_eq!(part.digest.expect("the upload's algorithm").bytes(), [0xcb, 0xf4, 0x39, 0x26]);
+    let written = world.complete(&key, &id, &[(1, part.etag)]).await.expect("completes");
+    assert_eq!(written.checksum.expect("kept").digest.bytes(), [0xcb, 0xf4, 0x39, 0x26]);
+    let id = world.begin(&key, full).await;
+    let part = world.part(&key, &id, 2, b"123456789").await.expect("stored");
+    let gap = world.complete(&key, &id, &[(2, part.etag)]).await;
+    assert!(matches!(gap, Err(ObjectError::Checksum(ChecksumConflict::NotConsecutive))));
+}
+
+/// A copy keeps ETag, checksums and part table, under a DEK of its own.
+#[tokio::test]
+async fn a_copy_keeps_the_part_table() {
+    let world = World::new().await;
+    let (key, copy) = (world.key("k"), world.key("copy"));
+    let id = world.begin(&key, None).await;
+    let one = world.part(&key, &id, 3, &pattern(5 * MIB)).await.expect("stored").etag;
+    let two = world.part(&key, &id, 7, &pattern(1000)).await.expect("stored").etag;
+    let written = world.complete(&key, &id, &[(3, one), (7, two)]).await.expect("completes");
+    let whole = |facts: &crate::objects::ObjectFacts| ((), Some(0..facts.plaintext_bytes()));
+    let mut source = world.objects.get(&world.bucket, &key, None, whole).await.expect("readable");
+    let request = CopyObject {
+        bucket: &world.bucket,
+        key: &copy,
+        source: &mut source,
+        replace: None,
+        owner: super::owner(),
+        tags: Tags::new(),
+        checksum: None,
+        guard: WriteGuard::None,
+    };
+    let copied = world.objects.copy(request).await.expect("copies");
+    assert_eq!((copied.etag, copied.checksum), (written.etag, written.checksum));
+    let (facts, read) = world.get(&copy).await.expect("readable");
+    assert!(read == world.get(&key).await.expect("readable").1);
+    let numbers: Vec<u16> = facts.manifest.parts.iter().map(|part| part.number).collect();
+    assert_eq!(numbers, [3, 7]);
+    let (here, there) = (world.stored(&key).await, world.stored(&copy).await);
+    assert!(here[..4096] != there[..4096], "sealed anew");
+}
+
+#[tokio::test]
+async fn aborted_uploads_leave_nothing() {
+    let world = World::new().await;
+    let key = world.key("a/k");
+    let id = world.begin(&key, None).await;
+    world.part(&key, &id, 1, b"small").await.expect("stored");
+    let all = UploadListRequest { max_entries: 10, ..UploadListRequest::default() };
+    let listed = world.objects.list_uploads(&world.bucket, &all).await.expect("lists");
+    assert_eq!(listed.uploads.len(), 1);
+    let rolled = UploadListRequest { delimiter: Some("/".into()), ..all.clone() };
+    let rolled = world.objects.list_uploads(&world.bucket, &rolled).await.expect("lists");
+    assert_eq!((rolled.uploads.len(), rolled.common_prefixes), (0, vec!["a/".to_owned()]));
+    world.objects.abort_upload(&world.bucket, &key, &id).await.expect("aborts");
+    assert_eq!(world.held().await, 0);
+    assert!(matches!(world.part(&key, &id, 1, b"late").await, Err(ObjectError::NoSuchUpload)));
+    assert!(world.objects.list_uploads(&world.bucket, &all).await.expect("lists").uploads.is_empty());
+    assert!(world.objects.abort_upload(&world.bucket, &key, &id).await.is_err());
+}

@@ -1,0 +1,180 @@
+//! An upstream that says which operations it was asked for, and fails on demand; everything real happens below it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::base::{BucketName, ObjectKey};
+use crate::upstream::{
+    Capabilities, DeleteReply, GetReply, ListPage, ListRequest, ListedUpload, ObjectRef, PutBody, StoredFacts,
+    StoredPart, StoredRange, Tags, UploadRef, Upstream, UpstreamError, UpstreamEtag, WriteCondition,
+};
+
+/// Watches the upstream below it.
+pub(super) struct Watched {
+    below: Arc<dyn Upstream>,
+    seen: Mutex<Vec<&'static str>>,
+    lose_answer_of: Mutex<Option<&'static str>>,
+}
+
+impl Watched {
+    pub(super) fn new(below: Arc<dyn Upstream>) -> Self {
+        Self { below, seen: Mutex::default(), lose_answer_of: Mutex::default() }
+    }
+
+    /// The operations since the last call.
+    pub(super) fn take_seen(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The next such operation is carried out, and its answer lost.
+    pub(super) fn lose_answer_of(&self, operation: &'static str) {
+        *self.lose_answer_of.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
+    }
+
+    fn note(&self, operation: &'static str) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(operation);
+    }
+
+    fn deliver<T>(&self, operation: &'static str, answer: Result<T, UpstreamError>) -> Result<T, UpstreamError> {
+        let mut lost = self.lose_answer_of.lock().unwrap_or_else(PoisonError::into_inner);
+        match lost.take_if(|named| *named == operation) {
+            Some(_) => Err(UpstreamError::Unavailable("the answer was lost".into())),
+            None => answer,
+        }
+    }
+}
+
+#[async_trait]
+impl Upstream for Watched {
+    fn capabilities(&self) -> Capabilities {
+        self.below.capabilities()
+    }
+
+    async fn create_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {
+        self.below.create_bucket(bucket).await
+    }
+
+    async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {
+        self.below.delete_bucket(bucket).await
+    }
+
+    async fn head_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {
+        self.below.head_bucket(bucket).await
+    }
+
+    async fn put_object(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        body: PutBody<'_>,
+        condition: WriteCondition,
+        tags: &Tags,
+    ) -> Result<StoredFacts, UpstreamError> {
+        self.note("put_object");
+        let answer = self.below.put_object(bucket, key, body, condition, tags).await;
+        self.deliver("put_object", answer)
+    }
+
+    async fn get_object(
+        &self,
+        object: &ObjectRef,
+        range: StoredRange,
+        if_match: Option<&UpstreamEtag>,
+    ) -> Result<GetReply, UpstreamError> {
+        self.note("get_object");
+        self.below.get_object(object, range, if_match).await
+    }
+
+    async fn head_object(&self, object: &ObjectRef) -> Result<StoredFacts, UpstreamError> {
+        self.note("head_object");
+        self.below.head_object(object).await
+    }
+
+    async fn delete_object(&self, object: &ObjectRef, condition: WriteCondition) -> Result<DeleteReply, UpstreamError> {
+        self.note("delete_object");
+        self.below.delete_object(object, condition).await
+    }
+
+    async fn delete_objects(
+        &self,
+        bucket: &BucketName,
+        objects: &[ObjectRef],
+    ) -> Result<Vec<Result<DeleteReply, UpstreamError>>, UpstreamError> {
+        self.note("delete_objects");
+        self.below.delete_objects(bucket, objects).await
+    }
+
+    async fn list_objects(&self, bucket: &BucketName, request: &ListRequest) -> Result<ListPage, UpstreamError> {
+        self.note("list_objects");
+        self.below.list_objects(bucket, request).await
+    }
+
+    async fn get_tags(&self, object: &ObjectRef) -> Result<Tags, UpstreamError> {
+        self.below.get_tags(object).await
+    }
+
+    async fn put_tags(&self, object: &ObjectRef, tags: &Tags) -> Result<(), UpstreamError> {
+        self.below.put_tags(object, tags).await
+    }
+
+    async fn create_multipart(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        tags: &Tags,
+    ) -> Result<UploadRef, UpstreamError> {
+        self.note("create_multipart");
+        self.below.create_multipart(bucket, key, tags).await
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &UploadRef,
+        number: u16,
+        body: PutBody<'_>,
+    ) -> Result<StoredPart, UpstreamError> {
+        self.note("upload_part");
+        self.below.upload_part(upload, number, body).await
+    }
+
+    async fn upload_part_copy(
+        &self,
+        upload: &UploadRef,
+        number: u16,
+        source: &ObjectRef,
+        range: StoredRange,
+        if_match: Option<&UpstreamEtag>,
+    ) -> Result<StoredPart, UpstreamError> {
+        self.below.upload_part_copy(upload, number, source, range, if_match).await
+    }
+
+    async fn list_parts(&self, upload: &UploadRef, after: u16, max: u32) -> Result<Vec<StoredPart>, UpstreamError> {
+        self.note("list_parts");
+        self.below.list_parts(upload, after, max).await
+    }
+
+    async fn complete_multipart(
+        &self,
+        upload: &UploadRef,
+        parts: &[(u16, UpstreamEtag)],
+        condition: WriteCondition,
+    ) -> Result<StoredFacts, UpstreamError> {
+        self.note("complete_multipart");
+        let answer = self.below.complete_multipart(upload, parts, condition).await;
+        self.deliver("complete_multipart", answer)
+    }
+
+    async fn abort_multipart(&self, upload: &UploadRef) -> Result<(), UpstreamError> {
+        self.below.abort_multipart(upload).await
+    }
+
+    async fn list_uploads(
+        &self,
+        bucket: &BucketName,
+        after: Option<(&str, &str)>,
+        max: u32,
+    ) -> Result<Vec<ListedUpload>, UpstreamError> {
+        self.below.list_uploads(bucket, after, max).await
+    }
+}

@@ -1,0 +1,42 @@
+//! AbortMultipartUpload: first gone for clients, then at the upstream.
+
+use crate::base::ObjectKey;
+use crate::base::limits::MAX_PART_NUMBER;
+use crate::store::{BucketRow, PartPlace, UploadId, UploadState};
+use crate::upstream::UpstreamError;
+
+use super::super::Objects;
+use super::super::condition::upstream_error;
+use super::super::error::ObjectError;
+
+impl Objects {
+    /// Aborts an upload. What a crash leaves behind after the first step, the sweep removes.
+    pub async fn abort_upload(&self, bucket: &BucketRow, key: &ObjectKey, upload_id: &str) -> Result<(), ObjectError> {
+        let upload = self.open_upload(bucket, key, upload_id).await?;
+        if matches!(upload.row.state, UploadState::Completed { .. } | UploadState::Aborted { .. }) {
+            return Err(ObjectError::NoSuchUpload);
+        }
+        if !self.inner.store.mark_aborted(&upload.row.upload_id, self.inner.clock.now()).await? {
+            return Err(ObjectError::NoSuchUpload);
+        }
+        match self.inner.upstream.abort_multipart(&upload.at_upstream(bucket)).await {
+            Ok(()) | Err(UpstreamError::NoSuchUpload) => {}
+            Err(error) => return Err(upstream_error(error)),
+        }
+        self.forget_held(&upload.row.upload_id).await?;
+        self.inner.store.delete_upload(&upload.row.upload_id).await?;
+        Ok(())
+    }
+
+    /// Deletes the held-back parts of an upload that is over, and its part rows.
+    pub(super) async fn forget_held(&self, upload: &UploadId) -> Result<(), ObjectError> {
+        let parts = self.inner.store.parts(upload, 0, u32::from(MAX_PART_NUMBER)).await?;
+        let held = parts.into_iter().filter_map(|part| match part.place {
+            PartPlace::Held(key) => Some(key),
+            PartPlace::Upstream(_) => None,
+        });
+        self.drop_held(&held.collect::<Vec<_>>()).await;
+        self.inner.store.forget_parts(upload).await?;
+        Ok(())
+    }
+}

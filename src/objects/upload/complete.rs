@@ -1,0 +1,314 @@
+//! CompleteMultipartUpload: choose the parts, write the footer as the last upstream part, publish. Idempotent.
+
+use crate::base::limits::{MAX_PART_NUMBER, MIN_PART_BYTES};
+use crate::base::{
+    ChecksumAlgorithm, ChecksumType, Digest, ETag, FooterId, Md5, ObjectChecksum, ObjectKey, PartNumber, random,
+};
+use crate::envelope::{Manifest, ManifestPart, RangeOpener, seal_footer};
+use crate::hashing::{combine_full_object, composite, md5_of_md5s};
+use crate::store::{BucketRow, CompleteBegun, PartPlace, PartRow};
+use crate::upstream::{ObjectRef, PutBody, StoredRange, UpstreamError, UpstreamEtag};
+
+use super::super::Objects;
+use super::super::condition::{WriteGuard, upstream_error};
+use super::super::error::{ChecksumConflict, ObjectError};
+use super::super::put::Written;
+use super::super::remember::WrittenFooter;
+use super::join::{Held, JoinedTail, lost};
+use super::part::kept_algorithm;
+use super::rows::{OpenUpload, PartDigests};
+
+/// How many parts the upstream is asked for at a time, when it must say which attempt is the part.
+const PARTS_PER_LIST: u32 = 1000;
+
+/// A part that the client lists.
+#[derive(Clone)]
+pub struct CompletedPart {
+    /// Its number.
+    pub number: PartNumber,
+    /// The ETag that UploadPart answered; `None` for one that cannot be ours.
+    pub etag: Option<Md5>,
+    /// The checksums that the client repeats.
+    pub digests: Vec<Digest>,
+}
+
+/// An upload to complete.
+pub struct CompleteUpload<'a> {
+    /// The bucket.
+    pub bucket: &'a BucketRow,
+    /// The key.
+    pub key: &'a ObjectKey,
+    /// The upload, as the client names it.
+    pub upload_id: &'a str,
+    /// At least one.
+    pub parts: Vec<CompletedPart>,
+    /// The checksum that the object must have (`x-amz-checksum-*`).
+    pub checksum: Option<Digest>,
+    /// `x-amz-checksum-type`.
+    pub checksum_type: Option<ChecksumType>,
+    /// The length that the object must have (`x-amz-mp-object-size`).
+    pub object_bytes: Option<u64>,
+    /// What must hold for the destination.
+    pub guard: WriteGuard,
+}
+
+/// A listed part, matched with what was uploaded.
+struct Chosen {
+    row: PartRow,
+    digests: PartDigests,
+}
+
+impl Objects {
+    /// Completes an upload. Asked again after success it answers the same.
+    pub async fn complete_upload(&self, complete: CompleteUpload<'_>) -> Result<Written, ObjectError> {
+        let upload = self.open_upload(complete.bucket, complete.key, complete.upload_id).await?;
+        let highest_part_begun = match self.inner.store.begin_complete(&upload.row.upload_id).await? {
+            CompleteBegun::Begun { highest_part_begun } => highest_part_begun,
+            CompleteBegun::Completed { sealed_result } => return upload.result(&sealed_result),
+            CompleteBegun::Gone => return Err(ObjectError::NoSuchUpload),
+        };
+        match self.publish(&complete, &upload, highest_part_begun).await {
+            Ok(written) => {
+                let sealed = upload.seal_result(&written);
+                self.inner.store.mark_completed(&upload.row.upload_id, sealed, self.inner.clock.now()).await?;
+                self.forget_held(&upload.row.upload_id).await?;
+                Ok(written)
+            }
+            Err(error) => {
+                self.inner.store.reopen_upload(&upload.row.upload_id).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn publish(
+        &self,
+        complete: &CompleteUpload<'_>,
+        upload: &OpenUpload,
+        highest_part_begun: u16,
+    ) -> Result<Written, ObjectError> {
+        let chosen = self.choose(complete, upload).await?;
+        let manifest = manifest_of(complete, upload, &chosen)?;
+        let condition = match self.condition(complete.bucket, complete.key, &complete.guard).await {
+            Ok(condition) => condition,
+            Err(error) => return self.published_before(complete, upload, error).await,
+        };
+        let footer_id = FooterId::generate();
+        let footer = seal_footer(
+            upload.dek.keys(),
+            &upload.name,
+            &upload.row.wrapped_dek,
+            footer_id,
+            &manifest,
+            random::bytes(),
+        )?;
+        // Number 10,000 is always held back, so it is free for the footer even when it was begun.
+        let footer_number = highest_part_begun.saturating_add(1).min(MAX_PART_NUMBER);
+        let mut parts: Vec<(u16, UpstreamEtag)> = Vec::with_capacity(chosen.len() + 1);
+        for part in &chosen {
+            if let PartPlace::Upstream(etag) = &part.row.place {
+                parts.push((part.row.number.get(), UpstreamEtag(etag.as_str().into())));
+            }
+        }
+        match self.write_tail(complete.bucket, upload, &chosen, footer_number, &footer).await {
+            Ok(etag) => parts.push((footer_number, etag)),
+            Err(error) => return self.published_before(complete, upload, error).await,
+        }
+        let reference = upload.at_upstream(complete.bucket);
+        match self.inner.upstream.complete_multipart(&reference, &parts, condition).await {
+            Ok(stored) => {
+                let footer = WrittenFooter { wrapped: &upload.row.wrapped_dek, footer_id, bytes: footer.into() };
+                let facts = self.remember_written(complete.bucket, complete.key, manifest, &stored, footer).await;
+                Ok(Written::of(&facts))
+            }
+            Err(UpstreamError::InvalidPart { number }) => Err(invalid_part(number, &chosen)),
+            Err(error) => {
+                let error = self.refused_write(complete.bucket, complete.key, &complete.guard, error).await;
+                self.published_before(complete, upload, error).await
+            }
+        }
+    }
+
+    /// A Complete that broke off after the upstream had done it is asked again and finds the upload gone, or its own
+    /// object in the way of its condition: the object under the key then has this upload's body.
+    async fn published_before(
+        &self,
+        complete: &CompleteUpload<'_>,
+        upload: &OpenUpload,
+        error: ObjectError,
+    ) -> Result<Written, ObjectError> {
+        if !matches!(error, ObjectError::NoSuchUpload | ObjectError::PreconditionFailed) {
+            return Err(error);
+        }
+        match self.ask(complete.bucket, complete.key, None).await {
+            Ok(current) if current.body_id() == upload.row.body_id => Ok(Written::of(&current.facts)),
+            _ => Err(error),
+        }
+    }
+
+    /// The last upstream part: the footer, behind the last listed part where that was held back.
+    async fn write_tail(
+        &self,
+        bucket: &BucketRow,
+        upload: &OpenUpload,
+        chosen: &[Chosen],
+        number: u16,
+        footer: &[u8],
+    ) -> Result<UpstreamEtag, ObjectError> {
+        let mut stored_bytes = footer.len() as u64;
+        let mut held = None;
+        if let Some(Chosen { row, .. }) = chosen.last()
+            && let PartPlace::Held(key) = &row.place
+        {
+            let plan = RangeOpener::for_part(upload.dek.keys(), row.number.get(), row.salt, row.plaintext_bytes)
+                .ok_or(ObjectError::Row("a held-back part's length"))?;
+            let key = ObjectKey::parse(key).ok_or(ObjectError::Row("a held-back part's key"))?;
+            let object = ObjectRef::current(&self.inner.internal_bucket, &key);
+            let reply = self.inner.upstream.get_object(&object, StoredRange::Whole, None).await.map_err(lost)?;
+            stored_bytes += row.stored_bytes;
+            held = Some(Held { body: reply.body, opener: plan.opener });
+        }
+        let mut tail = JoinedTail::new(held, footer.to_vec());
+        let body = PutBody { stored_bytes, source: &mut tail };
+        match self.inner.upstream.upload_part(&upload.at_upstream(bucket), number, body).await {
+            Ok(stored) => Ok(stored.etag),
+            Err(error @ UpstreamError::Body(_)) => Err(tail.into_fault().unwrap_or(error.into())),
+            Err(error) => Err(upstream_error(error)),
+        }
+    }
+
+    /// Matches the client's list with the attempts that finished.
+    async fn choose(&self, complete: &CompleteUpload<'_>, upload: &OpenUpload) -> Result<Vec<Chosen>, ObjectError> {
+        if complete.parts.windows(2).any(|pair| pair[0].number >= pair[1].number) {
+            return Err(ObjectError::InvalidPartOrder);
+        }
+        let rows = self.inner.store.parts(&upload.row.upload_id, 0, u32::from(MAX_PART_NUMBER)).await?;
+        let mut current = None;
+        let mut chosen = Vec::with_capacity(complete.parts.len());
+        for (at, part) in complete.parts.iter().enumerate() {
+            let attempts = rows.iter().filter(|row| row.number == part.number);
+            let mut matching = Vec::new();
+            for row in attempts {
+                let digests = upload.digests(row)?;
+                if part.etag == Some(digests.md5) {
+                    matching.push(Chosen { row: row.clone(), digests });
+                }
+            }
+            if matching.len() > 1 && current.is_none() {
+                current = Some(self.upstream_parts(complete.bucket, upload).await?);
+            }
+            let found = pick(matching, current.as_deref()).ok_or(ObjectError::InvalidPart { number: part.number })?;
+            if part.digests.iter().any(|digest| found.digests.of(digest.algorithm()).is_some_and(|own| own != *digest))
+            {
+                return Err(ObjectError::InvalidPart { number: part.number });
+            }
+            let is_last = at + 1 == complete.parts.len();
+            if !is_last && found.row.plaintext_bytes < MIN_PART_BYTES {
+                let plaintext_bytes = found.row.plaintext_bytes;
+                return Err(ObjectError::PartTooSmall { number: part.number, plaintext_bytes });
+            }
+            chosen.push(found);
+        }
+        Ok(chosen)
+    }
+
+    async fn upstream_parts(
+        &self,
+        bucket: &BucketRow,
+        upload: &OpenUpload,
+    ) -> Result<Vec<(u16, UpstreamEtag)>, ObjectError> {
+        let reference = upload.at_upstream(bucket);
+        let mut all: Vec<(u16, UpstreamEtag)> = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |(number, _)| *number);
+            let page =
+                self.inner.upstream.list_parts(&reference, after, PARTS_PER_LIST).await.map_err(upstream_error)?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page.into_iter().map(|part| (part.number, part.etag)));
+        }
+    }
+}
+
+/// Of several attempts with the listed ETag: the one that the upstream holds now, else the last held-back one.
+fn pick(mut matching: Vec<Chosen>, current: Option<&[(u16, UpstreamEtag)]>) -> Option<Chosen> {
+    if let Some(current) = current {
+        let held_now = |chosen: &Chosen| match &chosen.row.place {
+            PartPlace::Upstream(etag) => {
+                current.iter().any(|(number, now)| *number == chosen.row.number.get() && *now.0 == **etag)
+            }
+            PartPlace::Held(_) => false,
+        };
+        if let Some(at) = matching.iter().position(held_now) {
+            return Some(matching.swap_remove(at));
+        }
+    }
+    matching.into_iter().max_by_key(|chosen| chosen.row.finished_seq)
+}
+
+fn invalid_part(number: u16, chosen: &[Chosen]) -> ObjectError {
+    match chosen.iter().find(|part| part.row.number.get() == number) {
+        Some(part) => ObjectError::InvalidPart { number: part.row.number },
+        // The footer's own part: another Complete of the same upload wrote its footer in between.
+        None => ObjectError::Conflict,
+    }
+}
+
+fn manifest_of(complete: &CompleteUpload<'_>, upload: &OpenUpload, chosen: &[Chosen]) -> Result<Manifest, ObjectError> {
+    let declared = upload.facts.checksum;
+    let algorithm = kept_algorithm(declared);
+    let kind = declared.map_or(ChecksumType::FullObject, |(_, kind)| kind);
+    if complete.checksum_type.is_some_and(|asked| asked != kind) {
+        return Err(ObjectError::Checksum(ChecksumConflict::Type));
+    }
+    if declared.is_some() && chosen.iter().zip(1_u16..).any(|(part, number)| part.row.number.get() != number) {
+        return Err(ObjectError::Checksum(ChecksumConflict::NotConsecutive));
+    }
+    let plaintext_bytes = chosen.iter().map(|part| part.row.plaintext_bytes).sum();
+    if let Some(declared) = complete.object_bytes.filter(|&bytes| bytes != plaintext_bytes) {
+        return Err(ObjectError::ObjectSizeMismatch { declared, actual: plaintext_bytes });
+    }
+    let checksum = object_checksum(algorithm, kind, chosen)?;
+    if complete.checksum.is_some_and(|asked| asked != checksum.digest) {
+        return Err(ObjectError::Checksum(ChecksumConflict::Value));
+    }
+    let md5s: Vec<Md5> = chosen.iter().map(|part| part.digests.md5).collect();
+    let parts = u16::try_from(chosen.len()).map_err(|_| ObjectError::InvalidPartOrder)?;
+    Ok(Manifest {
+        plaintext_bytes,
+        etag: ETag::Multipart(md5_of_md5s(&md5s), parts),
+        checksums: vec![checksum],
+        parts: chosen.iter().map(|part| manifest_part(part, algorithm)).collect(),
+        ..upload.facts.blank.clone()
+    })
+}
+
+fn manifest_part(part: &Chosen, algorithm: ChecksumAlgorithm) -> ManifestPart {
+    ManifestPart {
+        number: part.row.number.get(),
+        plaintext_bytes: part.row.plaintext_bytes,
+        salt: part.row.salt,
+        md5: Some(part.digests.md5),
+        digests: part.digests.of(algorithm).into_iter().collect(),
+    }
+}
+
+fn object_checksum(
+    algorithm: ChecksumAlgorithm,
+    kind: ChecksumType,
+    chosen: &[Chosen],
+) -> Result<ObjectChecksum, ObjectError> {
+    let parts: Option<Vec<(Digest, u64)>> =
+        chosen.iter().map(|part| Some((part.digests.of(algorithm)?, part.row.plaintext_bytes))).collect();
+    let parts = parts.ok_or(ObjectError::Row("a part without its checksum"))?;
+    let (digest, count) = match kind {
+        ChecksumType::FullObject => (combine_full_object(algorithm, &parts), 0),
+        ChecksumType::Composite => {
+            let digests: Vec<Digest> = parts.iter().map(|(digest, _)| *digest).collect();
+            (composite(algorithm, &digests), u16::try_from(parts.len()).unwrap_or(u16::MAX))
+        }
+    };
+    let digest = digest.ok_or(ObjectError::Row("checksums of parts that do not combine"))?;
+    Ok(ObjectChecksum { digest, kind, parts: count })
+}

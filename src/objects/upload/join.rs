@@ -1,0 +1,91 @@
+//! The last upstream part of a multipart object: a held-back part, verified on its way, and behind it the footer.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::{Buf, Bytes};
+
+use crate::envelope::{FormatError, RangeOpener};
+use crate::upstream::{BodyAborted, BodyReader, BodySource, UpstreamError};
+
+use super::super::error::ObjectError;
+
+/// Plaintext of the held-back part on its way to nowhere: it is opened only to be verified.
+const SCRATCH_BYTES: usize = 64 << 10;
+
+/// Yields the stored bytes of the held-back part as they are, then the footer, which is withheld until every tag of
+/// the part and its length were checked.
+pub(super) struct JoinedTail {
+    held: Option<Held>,
+    footer: Bytes,
+    fault: Option<ObjectError>,
+}
+
+/// A held-back part that is read back.
+pub(super) struct Held {
+    pub(super) body: Box<dyn BodyReader>,
+    pub(super) opener: RangeOpener,
+}
+
+impl JoinedTail {
+    /// The footer, behind what was held back.
+    pub(super) fn new(held: Option<Held>, footer: Vec<u8>) -> Self {
+        Self { held, footer: Bytes::from(footer), fault: None }
+    }
+
+    /// Why the body ended early.
+    pub(super) fn into_fault(self) -> Option<ObjectError> {
+        self.fault
+    }
+
+    async fn fill(&mut self, into: &mut [u8]) -> Result<usize, ObjectError> {
+        if let Some(held) = &mut self.held {
+            let read = held.body.read(into).await?;
+            if read > 0 {
+                held.verify(&into[..read])?;
+                return Ok(read);
+            }
+        }
+        if let Some(held) = self.held.take() {
+            held.opener.finish()?;
+        }
+        let take = self.footer.len().min(into.len());
+        self.footer.copy_to_slice(&mut into[..take]);
+        Ok(take)
+    }
+}
+
+impl Held {
+    fn verify(&mut self, stored: &[u8]) -> Result<(), FormatError> {
+        let mut scratch = zeroize::Zeroizing::new(vec![0; SCRATCH_BYTES]);
+        let mut left: Range<usize> = 0..stored.len();
+        while !left.is_empty() {
+            let opened = self.opener.open(&stored[left.clone()], &mut scratch)?;
+            if opened.consumed == 0 && opened.plain.is_empty() {
+                return Err(FormatError::Excess);
+            }
+            left.start += opened.consumed;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl BodySource for JoinedTail {
+    async fn read(&mut self, into: &mut [u8]) -> Result<usize, BodyAborted> {
+        self.fill(into).await.map_err(|error| {
+            self.held = None;
+            self.footer = Bytes::new();
+            self.fault = Some(error);
+            BodyAborted
+        })
+    }
+}
+
+/// What the upstream says of a held-back part that it no longer has.
+pub(super) fn lost(error: UpstreamError) -> ObjectError {
+    match error {
+        UpstreamError::NoSuchKey => UpstreamError::Broken("a held-back part is gone".into()).into(),
+        error => error.into(),
+    }
+}

@@ -1,0 +1,200 @@
+//! UploadPart: a part goes up under a salt of its own, or is held back when it may turn out to be the last.
+
+use std::sync::Arc;
+
+use crate::base::limits::{MAX_PART_NUMBER, MAX_STORED_PUT_BYTES, MIN_PART_BYTES};
+use crate::base::{ChecksumAlgorithm, ChecksumType, Digest, Md5, ObjectKey, PartNumber, Timestamp};
+use crate::envelope::{Salt, SealedPart, layout};
+use crate::hashing::DigestSet;
+use crate::store::{BucketRow, PartBegun, PartPlace, PartRow, StoreError, UploadState};
+use crate::upstream::{
+    ObjectRef, PutBody, StoredPart, Tags, UploadRef, UpstreamError, UpstreamUploadId, WriteCondition,
+};
+
+use super::super::Objects;
+use super::super::condition::upstream_error;
+use super::super::error::{ChecksumConflict, ObjectError};
+use super::super::seal::{PartPlan, Sealed, SealingSource};
+use super::super::source::PlainSource;
+use super::rows::{OpenUpload, PartDigests};
+
+/// A part to store.
+pub struct UploadPart<'a> {
+    /// The bucket.
+    pub bucket: &'a BucketRow,
+    /// The key.
+    pub key: &'a ObjectKey,
+    /// The upload, as the client names it.
+    pub upload_id: &'a str,
+    /// The part.
+    pub number: PartNumber,
+    /// The promised length in bytes.
+    pub plaintext_bytes: u64,
+    /// The algorithm of the checksum that the client sent along.
+    pub declared: Option<ChecksumAlgorithm>,
+}
+
+/// A part as it was stored.
+#[derive(Clone, Copy, Debug)]
+pub struct WrittenPart {
+    /// Its ETag.
+    pub etag: Md5,
+    /// Its checksum, where the client sent one or the upload has an algorithm.
+    pub digest: Option<Digest>,
+    /// When it was stored.
+    pub last_modified: Timestamp,
+}
+
+/// The algorithm that parts of an upload keep: the one declared at its creation, or S3's own.
+pub(super) fn kept_algorithm(checksum: Option<(ChecksumAlgorithm, ChecksumType)>) -> ChecksumAlgorithm {
+    checksum.map_or(ChecksumAlgorithm::Crc64Nvme, |(algorithm, _)| algorithm)
+}
+
+impl OpenUpload {
+    /// As the upstream knows it.
+    pub(super) fn at_upstream(&self, bucket: &BucketRow) -> UploadRef {
+        let id = UpstreamUploadId(self.row.upstream_upload_id.as_str().into());
+        UploadRef { bucket: bucket.name.clone(), key: self.row.key.clone(), id }
+    }
+}
+
+impl Objects {
+    /// Stores a part. Of several attempts at one number the last to finish is the part.
+    pub async fn upload_part(
+        &self,
+        part: UploadPart<'_>,
+        source: &mut dyn PlainSource,
+    ) -> Result<WrittenPart, ObjectError> {
+        let upload = self.open_upload(part.bucket, part.key, part.upload_id).await?;
+        if matches!(upload.row.state, UploadState::Completed { .. } | UploadState::Aborted { .. }) {
+            return Err(ObjectError::NoSuchUpload);
+        }
+        check_algorithm(upload.facts.checksum, part.declared)?;
+        let plaintext_bytes = part.plaintext_bytes;
+        let stored_bytes = self.part_stored_bytes(plaintext_bytes)?;
+        match self.inner.store.begin_part(&upload.row.upload_id, part.number).await? {
+            PartBegun::Begun => {}
+            PartBegun::Completing => return Err(ObjectError::Conflict),
+            PartBegun::Gone => return Err(ObjectError::NoSuchUpload),
+        }
+        let kept = kept_algorithm(upload.facts.checksum);
+        let plan = vec![PartPlan { number: part.number.get(), plaintext_bytes }];
+        let digests = DigestSet::none().with_md5().with(kept);
+        let sealing = SealingSource::new(source, Arc::clone(&upload.dek), plan, digests, None)?;
+        let (sealed, salt, place) = if is_held_back(part.number, plaintext_bytes) {
+            self.hold_back(&upload, part.number, stored_bytes, sealing).await?
+        } else {
+            self.send_up(part.bucket, &upload, part.number, stored_bytes, sealing).await?
+        };
+        let md5 = sealed.digests.md5().ok_or(ObjectError::Row("no MD5 was made"))?;
+        let digest = sealed.digests.digest(kept).ok_or(ObjectError::Row("no checksum was made"))?;
+        let modified = self.inner.clock.now();
+        let known = PartDigests { md5, digests: vec![digest] };
+        let row = PartRow {
+            number: part.number,
+            salt,
+            plaintext_bytes,
+            sealed_digests: upload.seal_digests(part.number, &salt, &known),
+            place: place.clone(),
+            stored_bytes,
+            finished_seq: 0,
+            modified,
+        };
+        match self.inner.store.insert_part(&upload.row.upload_id, row).await {
+            Ok(inserted) => self.drop_held(&inserted.dropped_held_keys).await,
+            Err(error) => {
+                if let PartPlace::Held(key) = place {
+                    self.drop_held(&[key]).await;
+                }
+                return Err(match error {
+                    StoreError::NoParent => ObjectError::NoSuchUpload,
+                    error => error.into(),
+                });
+            }
+        }
+        let shown = part.declared.or(upload.facts.checksum.map(|(algorithm, _)| algorithm));
+        let digest = shown.and_then(|algorithm| sealed.digests.digest(algorithm));
+        Ok(WrittenPart { etag: md5, digest, last_modified: modified })
+    }
+
+    /// Best effort: a temporary object that no row names is found by the sweep.
+    pub(super) async fn drop_held(&self, keys: &[String]) {
+        for key in keys.iter().filter_map(|key| ObjectKey::parse(key)) {
+            let object = ObjectRef::current(&self.inner.internal_bucket, &key);
+            if let Err(error) = self.inner.upstream.delete_object(&object, WriteCondition::None).await {
+                tracing::warn!(%error, "a held-back part was left behind");
+            }
+        }
+    }
+
+    fn part_stored_bytes(&self, plaintext_bytes: u64) -> Result<u64, ObjectError> {
+        let limit = self.inner.upstream.capabilities().max_put_bytes;
+        let stored = layout::stored_part_bytes(plaintext_bytes).filter(|&stored| stored <= limit);
+        let stored = stored.filter(|_| plaintext_bytes <= MAX_STORED_PUT_BYTES);
+        stored.ok_or(ObjectError::TooLarge { plaintext_bytes })
+    }
+
+    async fn hold_back(
+        &self,
+        upload: &OpenUpload,
+        number: PartNumber,
+        stored_bytes: u64,
+        mut sealing: SealingSource<'_>,
+    ) -> Result<(Sealed, Salt, PartPlace), ObjectError> {
+        let salt = sealing.first_salt();
+        let name = format!("tmp/{}/{:05}-{}", upload.row.upload_id, number.get(), hex::encode(salt));
+        let key = ObjectKey::parse(&name).ok_or(ObjectError::Row("a held-back part's key"))?;
+        let body = PutBody { stored_bytes, source: &mut sealing };
+        let (bucket, untagged) = (&self.inner.internal_bucket, Tags::new());
+        let outcome = self.inner.upstream.put_object(bucket, &key, body, WriteCondition::None, &untagged).await;
+        let (sealed, part) = settle(sealing, outcome.map(|_| ()))?;
+        Ok((sealed, part.salt, PartPlace::Held(name)))
+    }
+
+    async fn send_up(
+        &self,
+        bucket: &BucketRow,
+        upload: &OpenUpload,
+        number: PartNumber,
+        stored_bytes: u64,
+        mut sealing: SealingSource<'_>,
+    ) -> Result<(Sealed, Salt, PartPlace), ObjectError> {
+        let body = PutBody { stored_bytes, source: &mut sealing };
+        let outcome = self.inner.upstream.upload_part(&upload.at_upstream(bucket), number.get(), body).await;
+        let etag = outcome.as_ref().map(|stored: &StoredPart| stored.etag.0.to_string()).unwrap_or_default();
+        let (sealed, part) = settle(sealing, outcome.map(|_| ()))?;
+        Ok((sealed, part.salt, PartPlace::Upstream(etag)))
+    }
+}
+
+/// The source's own reason comes before the upstream's, which only says that the body ended.
+fn settle(sealing: SealingSource<'_>, outcome: Result<(), UpstreamError>) -> Result<(Sealed, SealedPart), ObjectError> {
+    let sealed = match outcome {
+        Ok(()) => sealing.finish()?,
+        Err(UpstreamError::Body(refused)) => {
+            return Err(sealing.finish().err().unwrap_or(UpstreamError::Body(refused).into()));
+        }
+        Err(error) => return Err(upstream_error(error)),
+    };
+    let part = *sealed.parts.first().ok_or(ObjectError::Row("a part was not sealed"))?;
+    Ok((sealed, part))
+}
+
+/// A part below S3's minimum can only be the last one, and behind number 10,000 there is none for the footer: both are
+/// joined with the footer at the end.
+fn is_held_back(number: PartNumber, plaintext_bytes: u64) -> bool {
+    plaintext_bytes < MIN_PART_BYTES || number.get() == MAX_PART_NUMBER
+}
+
+fn check_algorithm(
+    upload: Option<(ChecksumAlgorithm, ChecksumType)>,
+    declared: Option<ChecksumAlgorithm>,
+) -> Result<(), ObjectError> {
+    match (upload, declared) {
+        (Some((algorithm, _)), Some(declared)) if algorithm != declared => {
+            Err(ObjectError::Checksum(ChecksumConflict::PartAlgorithm))
+        }
+        (Some((_, ChecksumType::Composite)), None) => Err(ObjectError::Checksum(ChecksumConflict::PartLacksChecksum)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,137 @@
+//! What is left over: answers of Complete that nobody asks for any more, uploads that were given up halfway,
+//! held-back parts that no row names. Called by jobs/, beside live traffic.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::base::{ObjectKey, Timestamp};
+use crate::store::{BucketRow, UploadMarker, UploadRow};
+use crate::upstream::{ListRequest, ObjectRef, UploadRef, UpstreamError, UpstreamUploadId, WriteCondition};
+
+use super::super::Objects;
+use super::super::condition::upstream_error;
+use super::super::error::ObjectError;
+
+/// How long the answer of a Complete is kept for clients that ask again; S3 promises none, SDKs retry for minutes.
+const KEEP_RESULTS: Duration = Duration::from_secs(24 * 60 * 60);
+/// How old a temporary object or an unknown upload must be: younger ones may be on their way to their row.
+const SETTLED: Duration = Duration::from_secs(24 * 60 * 60);
+/// Rows handled at a time.
+const BATCH: u32 = 500;
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Uploads that were over.
+    pub uploads: u64,
+    /// Held-back parts that no row named.
+    pub held_parts: u64,
+    /// Uploads at the upstream that no row named.
+    pub upstream_uploads: u64,
+}
+
+impl Objects {
+    /// At start, when nobody works on a Complete: those that broke off may be asked again, and take parts again.
+    pub async fn reopen_uploads(&self) -> Result<u64, ObjectError> {
+        Ok(self.inner.store.reopen_all_uploads().await?)
+    }
+
+    /// One sweep.
+    pub async fn sweep(&self) -> Result<Swept, ObjectError> {
+        let now = self.inner.clock.now();
+        Ok(Swept {
+            uploads: self.sweep_finished(before(now, KEEP_RESULTS)).await?,
+            held_parts: self.sweep_held(before(now, SETTLED)).await?,
+            upstream_uploads: self.sweep_unknown(before(now, SETTLED)).await?,
+        })
+    }
+
+    async fn sweep_finished(&self, before: Timestamp) -> Result<u64, ObjectError> {
+        let mut swept = 0;
+        loop {
+            let batch = self.inner.store.uploads_finished_before(before, BATCH).await?;
+            if batch.is_empty() {
+                return Ok(swept);
+            }
+            for upload in &batch {
+                self.forget_at_upstream(upload).await?;
+                self.forget_held(&upload.upload_id).await?;
+                self.inner.store.delete_upload(&upload.upload_id).await?;
+                swept += 1;
+            }
+        }
+    }
+
+    /// An abort may have been cut off after its first step.
+    async fn forget_at_upstream(&self, upload: &UploadRow) -> Result<(), ObjectError> {
+        let Some(bucket) = self.inner.store.bucket_by_id(upload.bucket_id).await? else { return Ok(()) };
+        let id = UpstreamUploadId(upload.upstream_upload_id.as_str().into());
+        let reference = UploadRef { bucket: bucket.name, key: upload.key.clone(), id };
+        match self.inner.upstream.abort_multipart(&reference).await {
+            Ok(()) | Err(UpstreamError::NoSuchUpload | UpstreamError::NoSuchBucket) => Ok(()),
+            Err(error) => Err(upstream_error(error)),
+        }
+    }
+
+    async fn sweep_held(&self, before: Timestamp) -> Result<u64, ObjectError> {
+        let mut request = ListRequest { prefix: "tmp/".into(), max_entries: BATCH, ..ListRequest::default() };
+        let mut swept = 0;
+        loop {
+            let page = self.inner.upstream.list_objects(&self.inner.internal_bucket, &request).await;
+            let page = page.map_err(upstream_error)?;
+            for object in page.objects.iter().filter(|object| object.facts.last_modified < before) {
+                if !self.inner.store.is_held(object.key.as_str()).await? {
+                    self.drop_object(&object.key).await?;
+                    swept += 1;
+                }
+            }
+            match page.next_after {
+                Some(after) => request.after = Some(after),
+                None => return Ok(swept),
+            }
+        }
+    }
+
+    async fn drop_object(&self, key: &ObjectKey) -> Result<(), ObjectError> {
+        let object = ObjectRef::current(&self.inner.internal_bucket, key);
+        self.inner.upstream.delete_object(&object, WriteCondition::None).await.map_err(upstream_error)?;
+        Ok(())
+    }
+
+    /// Create makes the upload at the upstream first and its row after; a crash in between leaves one that nobody names.
+    async fn sweep_unknown(&self, before: Timestamp) -> Result<u64, ObjectError> {
+        let mut swept = 0;
+        for bucket in self.buckets().await? {
+            let known = self.known_uploads(&bucket).await?;
+            let listed = self.inner.upstream.list_uploads(&bucket.name, None, BATCH).await.map_err(upstream_error)?;
+            for upload in listed {
+                if upload.initiated < before && !known.contains(&*upload.upload.id.0) {
+                    self.forget_upstream_upload(&upload.upload).await;
+                    swept += 1;
+                }
+            }
+        }
+        Ok(swept)
+    }
+
+    async fn known_uploads(&self, bucket: &BucketRow) -> Result<HashSet<String>, ObjectError> {
+        let mut known = HashSet::new();
+        let mut last: Option<UploadRow> = None;
+        loop {
+            let after = last
+                .as_ref()
+                .map(|row| UploadMarker { key: row.key.as_str(), upload_id: Some(row.upload_id.as_str()) });
+            let page = self.inner.store.uploads(bucket.bucket_id, "", after, BATCH).await?;
+            if page.is_empty() {
+                return Ok(known);
+            }
+            known.extend(page.iter().map(|row| row.upstream_upload_id.clone()));
+            last = page.into_iter().last();
+        }
+    }
+}
+
+fn before(now: Timestamp, age: Duration) -> Timestamp {
+    let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_unix_millis(now.unix_millis().saturating_sub(millis))
+}
