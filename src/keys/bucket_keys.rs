@@ -132,7 +132,7 @@ impl BucketKeys {
             .current
             .get(domain, async {
                 match inner.records.current(domain).await? {
-                    Some(record) => inner.from_record(record).await,
+                    Some(record) => inner.open_recorded(record).await,
                     None => inner.make(domain, 1).await,
                 }
             })
@@ -231,7 +231,7 @@ impl BucketKeys {
 
 impl Inner {
     /// Through the cache by id, so that asking for the current key again asks no keyring.
-    async fn from_record(&self, record: BucketKeyRecord) -> Result<Arc<BucketKey>, KeysError> {
+    async fn open_recorded(&self, record: BucketKeyRecord) -> Result<Arc<BucketKey>, KeysError> {
         let (domain, key_id) = (record.domain_id, record.key_id);
         self.by_id.get((domain, key_id), self.unwrap(domain, key_id, record)).await
     }
@@ -274,7 +274,7 @@ impl Inner {
             }
             Inserted::EpochTaken => {
                 const GONE: KeysError = KeysError::Integrity("the record of a bucket key, taken and then not there,");
-                self.from_record(self.records.current(domain).await?.ok_or(GONE)?).await
+                self.open_recorded(self.records.current(domain).await?.ok_or(GONE)?).await
             }
         }
     }

@@ -167,6 +167,11 @@ pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path, sche
     }
     for migration in schema.migrations.iter().filter(|migration| migration.version > found) {
         let mut step = connection.begin_with("BEGIN IMMEDIATE").await?;
+        // Another process that starts now may have been quicker.
+        if version(&mut step).await? >= migration.version {
+            step.rollback().await?;
+            continue;
+        }
         sqlx::raw_sql(migration.sql).execute(&mut *step).await?;
         let stamp =
             format!("PRAGMA application_id = {}; PRAGMA user_version = {}", schema.application_id, migration.version);

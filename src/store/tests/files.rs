@@ -175,6 +175,21 @@ async fn a_migration_that_fails_leaves_the_old_schema() {
     assert!(later.is_err(), "half a migration was kept");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_first_starts_at_once() {
+    let place = Place::new();
+    let starts: Vec<_> = (0..8)
+        .map(|_| {
+            let url = place.url();
+            tokio::spawn(async move { Store::open(&url).await })
+        })
+        .collect();
+    for start in starts {
+        start.await.expect("no panic").expect("opens");
+    }
+    place.store().await.insert_bucket(bucket("one")).await.expect("inserts");
+}
+
 #[test]
 fn urls() {
     let path = |url: &str| path_of(url).ok().map(|path| path.display().to_string());

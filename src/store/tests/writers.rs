@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::SqliteSynchronous;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Row};
 
-use super::{Place, bucket};
+use super::{Place, bucket, upload};
 use crate::store::sqlite::options;
 use crate::store::{Store, StoreError};
 
@@ -49,6 +49,55 @@ async fn a_failing_caller_keeps_nothing() {
         .await;
     assert!(matches!(failed, Err(StoreError::Conflict)));
     assert!(store.principal_by_name("x").await.expect("reads").is_none());
+}
+
+/// design.md, section 6: what was acknowledged is on disk.
+#[tokio::test]
+async fn the_writer_syncs_every_commit() {
+    let place = Place::new();
+    let store = place.store().await;
+    let settings = store.write(|connection| {
+        Box::pin(async move {
+            let mut settings = Vec::new();
+            for sql in ["PRAGMA synchronous", "PRAGMA foreign_keys"] {
+                settings.push(sqlx::query(sql).fetch_one(&mut *connection).await?.try_get::<i64, _>(0)?);
+            }
+            let journal = sqlx::query("PRAGMA journal_mode").fetch_one(connection).await?.try_get::<String, _>(0)?;
+            Ok((settings, journal))
+        })
+    });
+    // 2 is FULL.
+    assert_eq!(settings.await.expect("reads"), (vec![2, 1], "wal".to_owned()));
+}
+
+/// No room: the write says so and keeps nothing, reading and deleting go on, and writing again once there is room.
+#[tokio::test]
+async fn no_room() {
+    let place = Place::new();
+    let store = place.store().await;
+    let kept = bucket("kept");
+    store.insert_bucket(kept.clone()).await.expect("inserts");
+    let limit = async |pages: &'static str| {
+        let set = store.write(move |connection| {
+            Box::pin(async move {
+                sqlx::query(pages).fetch_all(connection).await?;
+                Ok(())
+            })
+        });
+        set.await.expect("sets");
+    };
+    limit("PRAGMA max_page_count = 1").await;
+    let mut row = upload(&kept, "k", 1);
+    row.sealed_facts = vec![0; 1 << 20];
+    let answer = store.insert_upload(row.clone()).await;
+    assert!(matches!(answer, Err(StoreError::Full)), "{answer:?}");
+    assert!(store.upload(&row.upload_id).await.expect("reads").is_none());
+    assert_eq!(store.bucket(&kept.name).await.expect("reads"), Some(kept.clone()));
+    let other = bucket("other");
+    store.insert_bucket(other.clone()).await.expect("a small row still fits a page that is there");
+    assert!(store.delete_bucket(other.bucket_id).await.expect("deletes"));
+    limit("PRAGMA max_page_count = 1000000").await;
+    store.insert_upload(row).await.expect("inserts");
 }
 
 #[tokio::test]
