@@ -52,6 +52,20 @@ def own_server(tmp_path):
         server.kill()
 
 
+_reports = []
+
+
+@pytest.fixture
+def report():
+    """Lines for the end of the run: seeds, counts, peaks."""
+    return _reports.append
+
+
+def pytest_terminal_summary(terminalreporter):
+    for line in _reports:
+        terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def payloads(tmp_path_factory):
     return write_payloads(tmp_path_factory.mktemp("payloads"))
