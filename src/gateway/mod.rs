@@ -1,1 +1,142 @@
-//! The pipeline from request to reply.
+//! S3 requests, from their head to the end of their answer. [`Gateway::handle`] is the whole way; each line of it says why
+//! it stands where it stands.
+//!
+//! One file per operation in `op/`; `error/` is the only place that knows S3's codes; `body` is the client's body on its
+//! way in, `reply` the answer on its way out, `facts` what answers say of an object, `access` the line in the log.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{DATE, SERVER};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response};
+use http_body::Body;
+
+use crate::authn::{Authenticator, RegionPolicy};
+use crate::base::{Clock, Metrics};
+use crate::objects::Objects;
+use crate::s3::date::http_date;
+use crate::s3::{Addressing, RequestView, Support, answer};
+
+use self::access::Record;
+use self::body::Arriving;
+use self::call::Call;
+use self::error::{Code, Failure, Place};
+use self::reply::Reply;
+
+mod access;
+mod body;
+mod call;
+mod error;
+mod facts;
+mod keep_alive;
+mod op;
+mod reply;
+mod terms;
+#[cfg(test)]
+mod tests;
+
+pub use reply::{ReplyAborted, ReplyBody};
+
+/// What a [`Gateway`] stands on.
+pub struct GatewayParts {
+    /// Sealed objects.
+    pub objects: Objects,
+    /// Who sent a request.
+    pub authenticator: Arc<Authenticator>,
+    /// Under which hosts buckets are host names.
+    pub addressing: Addressing,
+    /// Where buckets are that ask for no other region.
+    pub region: String,
+    /// Which regions buckets may ask for; the authenticator's policy.
+    pub regions: RegionPolicy,
+    /// For Date, and for conditions on dates.
+    pub clock: Clock,
+    /// Where requests are counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Answers S3 requests.
+pub struct Gateway {
+    parts: GatewayParts,
+    /// `x-amz-id-2`: names this process, so that a line of one proxy among many is found.
+    host_id: Arc<str>,
+}
+
+/// Without a version: nobody but a scanner wants to know.
+const SERVER_NAME: HeaderValue = HeaderValue::from_static("CryptKeeper");
+
+impl Gateway {
+    /// Over its parts.
+    pub fn new(parts: GatewayParts) -> Arc<Self> {
+        let host_id = hex::encode(crate::base::random::bytes::<16>()).into();
+        Arc::new(Self { parts, host_id })
+    }
+
+    /// Answers one request. It never fails: what goes wrong is an answer, or after its head an answer broken off.
+    pub async fn handle<B>(self: &Arc<Self>, request: Request<B>, peer: SocketAddr) -> Response<ReplyBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let (head, body) = request.into_parts();
+        let mut record = Record::begin(peer, &self.parts.metrics);
+        let mut body = Arriving::new(body, &head.headers, Arc::clone(&record.bytes_in));
+        let place = Place {
+            request_id: record.request_id,
+            host_id: Arc::clone(&self.host_id),
+            resource: head.uri.path().into(),
+        };
+
+        let answered = self.answer(&head, &mut body, &mut record, &place).await;
+        body.settle();
+        let mut reply = answered.unwrap_or_else(|failure| {
+            record.code = Some(failure.code());
+            failure.log(record.request_id, &place.resource);
+            failure.into_reply(&head.method, &place)
+        });
+        self.add_common_headers(&mut reply, &record);
+        reply.into_response(record)
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        head: &Parts,
+        body: &mut Arriving,
+        record: &mut Record,
+        place: &Place,
+    ) -> Result<Reply, Failure> {
+        // Two lengths are how a request hides in another one; nothing of it is believed.
+        if body.has_two_lengths() {
+            return Err(Failure::client(Code::InvalidRequest)
+                .saying("Content-Length and Transfer-Encoding must not come together"));
+        }
+        // A closed set of operations: what fits none is refused by name, never passed on.
+        let parsed = crate::s3::parse(&head.method, &head.uri, &head.headers, &self.parts.addressing)?;
+        record.understood(&parsed);
+        // The signature before anything is looked up: strangers learn nothing, not even which buckets there are.
+        let who = self.parts.authenticator.authenticate(head).await?;
+        record.access_key_id = Some(who.access_key_id().to_owned());
+        if parsed.operation.support() == Support::NotImplemented {
+            return Err(crate::s3::S3Fault::OperationNotImplemented(parsed.operation).into());
+        }
+        // Headers that ask for what we do not do, before anything is done without it.
+        let view = RequestView::new(&parsed, &head.headers)?;
+        let call = Call { gateway: self, head, view, who: &who, place };
+        // The target's bucket, because its owner decides.
+        let bucket = call.target_bucket(&parsed).await?;
+        // Nothing below runs without the permit.
+        let permit = call.permit_target(&parsed, bucket.as_ref())?;
+        // From here on the operation's own file; it reads the body only when nothing else can refuse the request.
+        op::dispatch(&call, permit, bucket.as_ref(), body).await
+    }
+
+    fn add_common_headers(&self, reply: &mut Reply, record: &Record) {
+        reply.set(answer::REQUEST_ID, record.request_id.to_string());
+        reply.set(answer::ID_2, self.host_id.as_bytes());
+        reply.headers.insert(SERVER, SERVER_NAME);
+        reply.set(DATE, http_date(self.parts.clock.now()));
+    }
+}

@@ -1,0 +1,81 @@
+//! CompleteMultipartUpload. It goes on when its client goes away: the retry then finds the result.
+
+use std::sync::Arc;
+
+use http::header::HOST;
+use http::request::Parts;
+
+use crate::authz::Permitted;
+use crate::gateway::body::Arriving;
+use crate::gateway::call::Call;
+use crate::gateway::error::{Code, Failure};
+use crate::gateway::keep_alive;
+use crate::gateway::reply::Reply;
+use crate::gateway::terms;
+use crate::objects::{CompleteUpload, CompletedPart};
+use crate::s3::checksum::BodyChecksums;
+use crate::s3::request::CompleteMultipartUploadRequest;
+use crate::s3::xml::{self, CompletedUpload, MAX_COMPLETE_XML_BYTES};
+use crate::s3::{answer as headers, xml::complete_multipart_upload};
+use crate::store::BucketRow;
+
+/// Answers it.
+pub(super) async fn answer(
+    call: &Call<'_>,
+    bucket: &BucketRow,
+    permitted: Permitted<CompleteMultipartUploadRequest>,
+    body: &mut Arriving,
+) -> Result<Reply, Failure> {
+    let (_permit, request) = permitted.into_parts();
+    // The checksum headers of this request are the object's, not the document's.
+    let document = body.document(call.who.payload(), BodyChecksums::default(), MAX_COMPLETE_XML_BYTES).await?;
+    let listed =
+        complete_multipart_upload(&document).map_err(|fault| Failure::from(fault).about_upload(&request.upload_id))?;
+    let parts: Vec<CompletedPart> = listed
+        .into_iter()
+        .map(|part| CompletedPart { number: part.number, etag: terms::part_etag(&part.etag), digests: part.checksums })
+        .collect();
+    // A composite value says how many parts it is over.
+    let claimed = request.checksum.and_then(|claim| claim.parts);
+    if claimed.is_some_and(|claimed| usize::from(claimed) != parts.len()) {
+        return Err(Failure::client(Code::BadDigest));
+    }
+    let location = location(call.head);
+    let (gateway, bucket) = (Arc::clone(call.gateway), bucket.clone());
+    let work = async move {
+        let complete = CompleteUpload {
+            bucket: &bucket,
+            key: &request.key,
+            upload_id: &request.upload_id,
+            parts,
+            checksum: request.checksum.map(|claim| claim.digest),
+            checksum_type: request.checksum_type,
+            object_bytes: request.object_bytes,
+            guard: terms::guard(&request.condition),
+        };
+        let completed = gateway.parts.objects.complete_upload(complete).await;
+        let written = completed.map_err(|error| Failure::from(error).about_upload(&request.upload_id))?;
+        let document = xml::complete_multipart_upload_result(&CompletedUpload {
+            location: &location,
+            bucket: &request.bucket,
+            key: &request.key,
+            etag: written.etag,
+            checksum: written.checksum,
+        });
+        Ok(Reply::xml(document).with(headers::put_headers(None, None)))
+    };
+    let running = tokio::spawn(work);
+    let outcome = async move {
+        running.await.unwrap_or_else(|_panicked| Err(Failure::internal("completing an upload panicked")))
+    };
+    keep_alive::answer(Box::pin(outcome), call.place.clone()).await
+}
+
+/// Where the object is, as this client names us. TLS ends in front of us, if anywhere: the path is what counts.
+fn location(head: &Parts) -> String {
+    let path = head.uri.path();
+    match head.headers.get(HOST).and_then(|host| host.to_str().ok()) {
+        Some(host) => format!("http://{host}{path}"),
+        None => path.to_owned(),
+    }
+}

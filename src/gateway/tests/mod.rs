@@ -1,0 +1,4 @@
+//! The gateway over its real floors.
+
+mod bench;
+mod objects;
