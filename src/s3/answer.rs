@@ -212,3 +212,165 @@ fn put_bytes(headers: &mut HeaderMap, name: HeaderName, bytes: &[u8]) {
         headers.insert(name, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        ObjectAnswer, Served, not_modified_headers, object_headers, part_headers, put_headers, upload_headers,
+    };
+    use crate::base::{ChecksumAlgorithm, ChecksumType, Digest, ETag, Md5, ObjectChecksum, Timestamp};
+    use crate::s3::checksum::MultipartChecksum;
+    use crate::s3::content::{ContentHeaders, UserMetadata};
+    use crate::s3::request::{ChecksumMode, ResponseOverrides};
+
+    use http::{HeaderMap, HeaderValue};
+
+    fn digest() -> Digest {
+        Digest::new(ChecksumAlgorithm::Crc32, &[0; 4]).expect("a digest")
+    }
+
+    struct Stored {
+        content: ContentHeaders,
+        metadata: UserMetadata,
+    }
+
+    fn stored() -> Stored {
+        let content = ContentHeaders {
+            content_type: Some(b"text/plain".to_vec()),
+            cache_control: Some(b"no-cache".to_vec()),
+            content_language: Some(b"a\r\nb".to_vec()),
+            ..ContentHeaders::default()
+        };
+        let metadata = vec![("utf8".to_owned(), "ä".as_bytes().to_vec()), ("bad name".to_owned(), b"x".to_vec())];
+        Stored { content, metadata: UserMetadata::from_pairs(metadata) }
+    }
+
+    fn answer(stored: &Stored) -> ObjectAnswer<'_> {
+        ObjectAnswer {
+            etag: ETag::Multipart(Md5([0; 16]), 2),
+            last_modified: Timestamp::from_unix_seconds(0),
+            size_bytes: 100,
+            content: &stored.content,
+            metadata: &stored.metadata,
+            checksum: Some(ObjectChecksum { digest: digest(), kind: ChecksumType::Composite, parts: 2 }),
+            tag_count: 0,
+        }
+    }
+
+    fn served(served: &Served, mode: ChecksumMode) -> HeaderMap {
+        object_headers(&answer(&stored()), served, mode, &ResponseOverrides::default())
+    }
+
+    fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+        headers.get(name).map(|value| std::str::from_utf8(value.as_bytes()).expect("text"))
+    }
+
+    #[test]
+    fn a_whole_object() {
+        let headers = served(&Served::Whole, ChecksumMode::Enabled);
+        for (name, value) in [
+            ("etag", "\"00000000000000000000000000000000-2\""),
+            ("last-modified", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            ("content-length", "100"),
+            ("content-type", "text/plain"),
+            ("x-amz-meta-utf8", "ä"),
+            ("accept-ranges", "bytes"),
+            ("x-amz-checksum-crc32", "AAAAAA==-2"),
+            ("x-amz-checksum-type", "COMPOSITE"),
+            ("x-amz-server-side-encryption", "AES256"),
+        ] {
+            assert_eq!(text(&headers, name), Some(value), "{name}");
+        }
+        assert_eq!((text(&headers, "content-range"), text(&headers, "x-amz-tagging-count")), (None, None));
+    }
+
+    #[test]
+    fn checksums_come_only_when_asked_for_and_never_with_a_range() {
+        assert_eq!(text(&served(&Served::Whole, ChecksumMode::Off), "x-amz-checksum-crc32"), None);
+        let headers = served(&Served::Range(10..20), ChecksumMode::Enabled);
+        assert_eq!(text(&headers, "content-range"), Some("bytes 10-19/100"));
+        assert_eq!(text(&headers, "content-length"), Some("10"));
+        assert_eq!((text(&headers, "x-amz-checksum-crc32"), text(&headers, "x-amz-checksum-type")), (None, None));
+    }
+
+    #[test]
+    fn a_part_has_its_own_checksum_and_the_count_of_parts() {
+        let part = Served::Part { range: 0..60, parts_count: Some(2), checksum: Some(digest()) };
+        let headers = served(&part, ChecksumMode::Enabled);
+        assert_eq!(text(&headers, "content-range"), Some("bytes 0-59/100"));
+        assert_eq!(
+            (text(&headers, "x-amz-mp-parts-count"), text(&headers, "x-amz-checksum-crc32")),
+            (Some("2"), Some("AAAAAA=="))
+        );
+        let single = Served::Part { range: 0..100, parts_count: None, checksum: None };
+        assert_eq!(text(&served(&single, ChecksumMode::Off), "x-amz-mp-parts-count"), None);
+    }
+
+    #[test]
+    fn the_part_of_an_empty_object_has_no_content_range() {
+        let kept = stored();
+        let object = ObjectAnswer { size_bytes: 0, ..answer(&kept) };
+        let part = Served::Part { range: 0..0, parts_count: None, checksum: None };
+        let headers = object_headers(&object, &part, ChecksumMode::Off, &ResponseOverrides::default());
+        assert_eq!((text(&headers, "content-range"), text(&headers, "content-length")), (None, Some("0")));
+    }
+
+    #[test]
+    fn overrides_replace_what_is_stored() {
+        let overrides = ResponseOverrides {
+            content_type: Some(HeaderValue::from_static("text/html")),
+            expires: Some(HeaderValue::from_static("0")),
+            ..ResponseOverrides::default()
+        };
+        let headers = object_headers(&answer(&stored()), &Served::Whole, ChecksumMode::Off, &overrides);
+        assert_eq!(headers.get_all("content-type").iter().count(), 1);
+        assert_eq!((text(&headers, "content-type"), text(&headers, "expires")), (Some("text/html"), Some("0")));
+        assert_eq!(text(&headers, "cache-control"), Some("no-cache"));
+    }
+
+    #[test]
+    fn what_cannot_be_a_header_stays_out_of_the_answer() {
+        let headers = served(&Served::Whole, ChecksumMode::Off);
+        assert_eq!(text(&headers, "content-language"), None);
+        assert_eq!(headers.keys().filter(|name| name.as_str().starts_with("x-amz-meta-")).count(), 1);
+    }
+
+    #[test]
+    fn an_object_without_a_media_type_gets_s3s() {
+        let plain = Stored { content: ContentHeaders::default(), metadata: UserMetadata::default() };
+        let object = ObjectAnswer { tag_count: 3, ..answer(&plain) };
+        let headers = object_headers(&object, &Served::Whole, ChecksumMode::Off, &ResponseOverrides::default());
+        assert_eq!(text(&headers, "content-type"), Some("binary/octet-stream"));
+        assert_eq!(text(&headers, "x-amz-tagging-count"), Some("3"));
+    }
+
+    #[test]
+    fn not_modified_carries_the_etag() {
+        let headers = not_modified_headers(&answer(&stored()));
+        assert!(headers.contains_key("etag") && headers.contains_key("last-modified"));
+        assert_eq!((text(&headers, "cache-control"), text(&headers, "content-type")), (Some("no-cache"), None));
+    }
+
+    #[test]
+    fn writes_echo_what_was_verified() {
+        let etag = ETag::Md5(Md5([0; 16]));
+        let checksum = ObjectChecksum { digest: digest(), kind: ChecksumType::FullObject, parts: 0 };
+        let headers = put_headers(Some(etag), Some(&checksum));
+        assert_eq!(text(&headers, "etag"), Some("\"00000000000000000000000000000000\""));
+        assert_eq!(
+            (text(&headers, "x-amz-checksum-crc32"), text(&headers, "x-amz-checksum-type")),
+            (Some("AAAAAA=="), Some("FULL_OBJECT"))
+        );
+        let headers = part_headers(etag, Some(&digest()));
+        assert_eq!(
+            (text(&headers, "x-amz-checksum-crc32"), text(&headers, "x-amz-checksum-type")),
+            (Some("AAAAAA=="), None)
+        );
+        let upload = MultipartChecksum { algorithm: ChecksumAlgorithm::Sha256, kind: ChecksumType::Composite };
+        let headers = upload_headers(Some(upload));
+        assert_eq!(
+            (text(&headers, "x-amz-checksum-algorithm"), text(&headers, "x-amz-checksum-type")),
+            (Some("SHA256"), Some("COMPOSITE"))
+        );
+    }
+}

@@ -228,3 +228,156 @@ impl fmt::Debug for ObjectChecksumClaim {
         write!(f, "ObjectChecksumClaim({:?}, {:?})", self.digest, self.parts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        BodyChecksum, BodyChecksums, MultipartChecksum, ObjectChecksumClaim, allows, checksum_text, default_kind,
+        parse_digest,
+    };
+    use crate::base::{ChecksumAlgorithm, ChecksumType, ObjectChecksum};
+    use crate::s3::S3Fault;
+    use crate::s3::sample::read;
+
+    use ChecksumAlgorithm::{Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
+    use ChecksumType::{Composite, FullObject};
+
+    const PUT: &str = "PUT /bucket/key";
+    const CRC32: (&str, &str) = ("x-amz-checksum-crc32", "NhCmhg==");
+
+    fn body(line: &str, headers: &[(&str, &str)]) -> Result<BodyChecksum, S3Fault> {
+        read(line, headers, BodyChecksums::parse).map(|checksums| checksums.checksum)
+    }
+
+    fn declared() -> Result<BodyChecksum, S3Fault> {
+        Ok(BodyChecksum::Declared(parse_digest(Crc32, CRC32.1).expect("a value")))
+    }
+
+    #[test]
+    fn a_checksum_comes_by_header_trailer_or_query() {
+        assert_eq!(body(PUT, &[]), Ok(BodyChecksum::None));
+        assert_eq!(body(PUT, &[CRC32]), declared());
+        assert_eq!(body("PUT /bucket/key?x-amz-checksum-crc32=NhCmhg%3D%3D", &[]), declared());
+        assert_eq!(body(PUT, &[("x-amz-trailer", "X-Amz-Checksum-Sha256")]), Ok(BodyChecksum::Trailer(Sha256)));
+        for algorithm in ChecksumAlgorithm::ALL {
+            assert_eq!(body(PUT, &[("x-amz-trailer", algorithm.header())]), Ok(BodyChecksum::Trailer(algorithm)));
+        }
+    }
+
+    #[test]
+    fn more_than_one_checksum_is_refused() {
+        let sha1 = ("x-amz-checksum-sha1", "AAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+        assert_eq!(body(PUT, &[CRC32, sha1]), Err(S3Fault::SeveralChecksums));
+        assert_eq!(body(PUT, &[CRC32, ("x-amz-trailer", "x-amz-checksum-crc32")]), Err(S3Fault::SeveralChecksums));
+        let two = ("x-amz-trailer", "x-amz-checksum-crc32, x-amz-checksum-sha1");
+        assert_eq!(body(PUT, &[two]), Err(S3Fault::SeveralChecksums));
+    }
+
+    #[test]
+    fn a_checksum_in_query_and_header_must_agree() {
+        let line = "PUT /bucket/key?x-amz-checksum-crc32=NhCmhg%3D%3D";
+        assert_eq!(body(line, &[CRC32]), declared());
+        let other = body(line, &[("x-amz-checksum-crc32", "AAAAAA==")]);
+        assert!(matches!(other, Err(S3Fault::ConflictingValues { .. })));
+    }
+
+    #[test]
+    fn algorithms_that_are_not_computed_are_refused_by_name() {
+        for name in ["sha512", "md5", "xxhash64", "xxhash3", "xxhash128"] {
+            let header = format!("x-amz-checksum-{name}");
+            let fault = Err(S3Fault::UnsupportedChecksum { name: name.to_owned() });
+            assert_eq!(body(PUT, &[(&header, "AAAA")]), fault);
+            assert_eq!(body(PUT, &[("x-amz-trailer", &header)]), fault);
+            assert_eq!(body(PUT, &[("x-amz-sdk-checksum-algorithm", name)]), fault);
+        }
+    }
+
+    #[test]
+    fn values_of_another_length_or_alphabet_are_refused() {
+        for value in ["", "AAAA", "NhCmhg", "NhCmhg= =", "!!!!!!==", "AAAAAAAAAAA=", "NhCmhg==-2"] {
+            let fault = body(PUT, &[("x-amz-checksum-crc32", value)]);
+            assert_eq!(fault, Err(S3Fault::InvalidChecksumValue { header: "x-amz-checksum-crc32".into() }), "{value}");
+        }
+        for trailer in ["x-amz-meta-a", "x-amz-checksum-type", "content-md5", "crc32"] {
+            let fault = body(PUT, &[("x-amz-trailer", trailer)]);
+            assert_eq!(fault, Err(S3Fault::UnsupportedTrailer { name: trailer.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn the_named_algorithm_must_be_the_one_that_is_sent() {
+        let named = |name| ("x-amz-sdk-checksum-algorithm", name);
+        assert_eq!(body(PUT, &[CRC32, named("CRC32")]), declared());
+        assert_eq!(body(PUT, &[CRC32, named("SHA256")]), Err(S3Fault::ChecksumAlgorithmMismatch));
+        assert_eq!(body(PUT, &[named("CRC32")]), Err(S3Fault::ChecksumMissing));
+        // A presigner's hint: whoever uses the URL may send no checksum at all.
+        assert_eq!(body("PUT /bucket/key?x-amz-sdk-checksum-algorithm=CRC32", &[]), Ok(BodyChecksum::None));
+    }
+
+    #[test]
+    fn content_md5_is_base64_of_sixteen_bytes() {
+        let md5 = |value| read(PUT, &[("content-md5", value)], BodyChecksums::parse).map(|sums| sums.content_md5);
+        assert!(md5("1B2M2Y8AsgTpgAmY7PhCfg==").is_ok_and(|md5| md5.is_some()));
+        for value in ["", "d41d8cd98f00b204e9800998ecf8427e", "1B2M2Y8AsgTpgAmY7PhC", "1B2M2Y8AsgTpgAmY7PhCfg"] {
+            assert_eq!(md5(value), Err(S3Fault::InvalidContentMd5 { value: value.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn delete_objects_needs_one() {
+        let delete = |headers: &[(&str, &str)]| read("POST /bucket?delete", headers, BodyChecksums::parse_required);
+        assert_eq!(delete(&[]), Err(S3Fault::BodyChecksumMissing));
+        assert!(delete(&[CRC32]).is_ok());
+        assert!(delete(&[("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==")]).is_ok());
+        assert!(delete(&[("x-amz-trailer", "x-amz-checksum-crc32")]).is_ok());
+    }
+
+    #[test]
+    fn the_type_matrix_of_multipart_uploads() {
+        for (algorithm, composite, full_object, default) in [
+            (Crc32, true, true, Composite),
+            (Crc32c, true, true, Composite),
+            (Crc64Nvme, false, true, FullObject),
+            (Sha1, true, false, Composite),
+            (Sha256, true, false, Composite),
+        ] {
+            assert_eq!((allows(algorithm, Composite), allows(algorithm, FullObject)), (composite, full_object));
+            assert_eq!(default_kind(algorithm), default);
+            assert!(allows(algorithm, default));
+        }
+        let create = |headers: &[(&str, &str)]| read("POST /bucket/key?uploads", headers, MultipartChecksum::parse);
+        let algorithm = |name| ("x-amz-checksum-algorithm", name);
+        let kind = |name| ("x-amz-checksum-type", name);
+        assert_eq!(create(&[]), Ok(None));
+        assert_eq!(create(&[algorithm("CRC32")]), Ok(Some(MultipartChecksum { algorithm: Crc32, kind: Composite })));
+        let full = Ok(Some(MultipartChecksum { algorithm: Crc32, kind: FullObject }));
+        assert_eq!(create(&[algorithm("CRC32"), kind("FULL_OBJECT")]), full);
+        let refused = Err(S3Fault::ChecksumTypeNotSupported { algorithm: Sha256, kind: FullObject });
+        assert_eq!(create(&[algorithm("SHA256"), kind("FULL_OBJECT")]), refused);
+        assert_eq!(create(&[kind("FULL_OBJECT")]), Err(S3Fault::ChecksumTypeWithoutAlgorithm));
+        assert!(matches!(create(&[algorithm("CRC32"), kind("HALF")]), Err(S3Fault::InvalidArgument { .. })));
+        assert!(matches!(create(&[algorithm("SHA512")]), Err(S3Fault::UnsupportedChecksum { .. })));
+    }
+
+    #[test]
+    fn a_composite_value_carries_its_number_of_parts() {
+        let digest = parse_digest(Crc32, CRC32.1).expect("a value");
+        let text = |kind, parts| checksum_text(&ObjectChecksum { digest, kind, parts });
+        assert_eq!(text(FullObject, 0), "NhCmhg==");
+        assert_eq!(text(Composite, 12), "NhCmhg==-12");
+    }
+
+    #[test]
+    fn the_claim_of_a_complete_may_be_composite() {
+        let claim = |value| {
+            let headers = [("x-amz-checksum-crc32", value)];
+            read("POST /bucket/key?uploadId=u", &headers, ObjectChecksumClaim::parse)
+        };
+        let parts = |value| claim(value).expect("sound").expect("there").parts;
+        assert_eq!(parts("NhCmhg=="), None);
+        assert_eq!(parts("NhCmhg==-3"), Some(3));
+        for value in ["NhCmhg==-", "NhCmhg==-0", "NhCmhg==-10001", "NhCmhg==-x", "NhCmhg==-1-1", "-1"] {
+            assert!(matches!(claim(value), Err(S3Fault::InvalidChecksumValue { .. })), "{value}");
+        }
+    }
+}

@@ -247,3 +247,135 @@ fn refuse(request: &RequestView<'_>, headers: &[&'static str]) -> Result<(), S3F
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{EtagMatch, IfRange, ReadConditions, Verdict, WriteCondition};
+    use crate::base::Timestamp;
+    use crate::s3::S3Fault;
+    use crate::s3::date::http_date;
+    use crate::s3::sample::read;
+
+    const ETAG: &str = "0123456789abcdef0123456789abcdef-2";
+    const MODIFIED: Timestamp = Timestamp::from_unix_millis(1_700_000_000_900);
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_001_000);
+    const FAILED_MATCH: Verdict = Verdict::PreconditionFailed("If-Match");
+    const FAILED_DATE: Verdict = Verdict::PreconditionFailed("If-Unmodified-Since");
+
+    fn verdict(headers: &[(&str, &str)]) -> Verdict {
+        let conditions = read("GET /bucket/key", headers, ReadConditions::parse).expect("sound");
+        conditions.evaluate(ETAG, MODIFIED, NOW)
+    }
+
+    fn at(offset_seconds: i64) -> String {
+        http_date(Timestamp::from_unix_seconds(MODIFIED.unix_seconds() + offset_seconds))
+    }
+
+    #[test]
+    fn etags_are_compared_with_or_without_quotes_and_in_lists() {
+        let quoted = format!("\"{ETAG}\"");
+        let list = format!("\"a,b\", {quoted}");
+        for tags in [ETAG, &quoted, "*", &list, &format!("x,{ETAG}")] {
+            assert_eq!(verdict(&[("if-match", tags)]), Verdict::Proceed, "{tags}");
+            assert_eq!(verdict(&[("if-none-match", tags)]), Verdict::NotModified, "{tags}");
+        }
+        for tags in ["", "\"\"", "other", &ETAG[..33], &ETAG.to_uppercase(), "\"*\""] {
+            assert_eq!(verdict(&[("if-match", tags)]), FAILED_MATCH, "{tags}");
+            assert_eq!(verdict(&[("if-none-match", tags)]), Verdict::Proceed, "{tags}");
+        }
+    }
+
+    #[test]
+    fn a_weak_etag_never_matches_if_match() {
+        let weak = format!("W/\"{ETAG}\"");
+        assert_eq!(verdict(&[("if-match", &weak)]), FAILED_MATCH);
+        assert_eq!(verdict(&[("if-none-match", &weak)]), Verdict::NotModified);
+    }
+
+    #[test]
+    fn dates_count_in_seconds() {
+        assert_eq!(verdict(&[("if-modified-since", &at(0))]), Verdict::NotModified);
+        assert_eq!(verdict(&[("if-modified-since", &at(-1))]), Verdict::Proceed);
+        assert_eq!(verdict(&[("if-unmodified-since", &at(0))]), Verdict::Proceed);
+        assert_eq!(verdict(&[("if-unmodified-since", &at(-1))]), FAILED_DATE);
+    }
+
+    #[test]
+    fn dates_in_the_future_and_dates_that_are_none_are_ignored() {
+        assert_eq!(verdict(&[("if-modified-since", &at(100_000))]), Verdict::Proceed);
+        assert_eq!(verdict(&[("if-modified-since", "yesterday")]), Verdict::Proceed);
+        assert_eq!(verdict(&[("if-unmodified-since", "yesterday")]), Verdict::Proceed);
+    }
+
+    #[test]
+    fn etags_beat_dates() {
+        assert_eq!(verdict(&[("if-match", ETAG), ("if-unmodified-since", &at(-1))]), Verdict::Proceed);
+        assert_eq!(verdict(&[("if-match", "x"), ("if-unmodified-since", &at(1))]), FAILED_MATCH);
+        assert_eq!(verdict(&[("if-none-match", ETAG), ("if-modified-since", &at(-1))]), Verdict::NotModified);
+        assert_eq!(verdict(&[("if-none-match", "x"), ("if-modified-since", &at(0))]), Verdict::Proceed);
+        assert_eq!(verdict(&[("if-match", "x"), ("if-none-match", ETAG)]), FAILED_MATCH);
+    }
+
+    #[test]
+    fn the_source_of_a_copy_is_never_not_modified() {
+        let source = |header: &str, value: &str| {
+            let headers = [("x-amz-copy-source", "b-1/k"), (header, value)];
+            let conditions = read("PUT /bucket/key", &headers, ReadConditions::parse_copy_source).expect("sound");
+            conditions.evaluate_copy_source(ETAG, MODIFIED, NOW)
+        };
+        let failed = Verdict::PreconditionFailed;
+        assert_eq!(source("x-amz-copy-source-if-match", ETAG), Verdict::Proceed);
+        assert_eq!(source("x-amz-copy-source-if-match", "x"), failed("x-amz-copy-source-If-Match"));
+        assert_eq!(source("x-amz-copy-source-if-none-match", ETAG), failed("x-amz-copy-source-If-None-Match"));
+        let since = "x-amz-copy-source-if-modified-since";
+        assert_eq!(source(since, &at(0)), failed("x-amz-copy-source-If-Modified-Since"));
+        let until = "x-amz-copy-source-if-unmodified-since";
+        assert_eq!(source(until, &at(-1)), failed("x-amz-copy-source-If-Unmodified-Since"));
+        // The conditions of GET are not those of a source.
+        assert_eq!(source("if-match", "x"), Verdict::Proceed);
+    }
+
+    #[test]
+    fn if_range_wants_the_very_same_object() {
+        let holds = |value: &str| {
+            let parsed = read("GET /bucket/key", &[("if-range", value)], IfRange::parse).expect("sound");
+            parsed.expect("there").holds(ETAG, MODIFIED)
+        };
+        assert!(holds(ETAG) && holds(&format!("\"{ETAG}\"")) && holds(&at(0)));
+        assert!(!holds("x") && !holds(&format!("W/\"{ETAG}\"")) && !holds(&at(1)) && !holds(&at(-1)) && !holds("*"));
+    }
+
+    fn write(headers: &[(&str, &str)]) -> Result<WriteCondition, S3Fault> {
+        read("PUT /bucket/key", headers, WriteCondition::parse)
+    }
+
+    #[test]
+    fn conditions_of_writes() {
+        assert_eq!(write(&[]), Ok(WriteCondition::None));
+        assert_eq!(write(&[("if-none-match", "*")]), Ok(WriteCondition::Absent));
+        assert_eq!(write(&[("if-match", "*")]), Ok(WriteCondition::Present));
+        let matches = WriteCondition::Matches(EtagMatch::parse("a"));
+        assert_eq!(write(&[("if-match", "\"a\"")]), Ok(matches));
+    }
+
+    #[test]
+    fn guards_that_cannot_be_kept_are_refused_and_never_dropped() {
+        for headers in [
+            &[("if-none-match", "\"a\"")][..],
+            &[("if-none-match", "*"), ("if-match", "a")],
+            &[("if-modified-since", "x")],
+            &[("if-unmodified-since", "x")],
+        ] {
+            assert!(matches!(write(headers), Err(S3Fault::HeaderNotImplemented { .. })), "{headers:?}");
+        }
+        let delete = read("DELETE /bucket/key", &[("if-none-match", "*")], WriteCondition::parse_delete);
+        assert!(matches!(delete, Err(S3Fault::HeaderNotImplemented { .. })));
+        let delete = read("DELETE /bucket/key", &[("if-match", "*")], WriteCondition::parse_delete);
+        assert_eq!(delete, Ok(WriteCondition::Present));
+    }
+
+    #[test]
+    fn debug_shows_no_etag() {
+        assert!(!format!("{:?}", EtagMatch::parse(ETAG)).contains("0123"));
+    }
+}

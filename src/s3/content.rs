@@ -125,3 +125,80 @@ impl fmt::Debug for UserMetadata {
         write!(f, "UserMetadata({} entries)", self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ContentHeaders, UserMetadata};
+    use crate::s3::S3Fault;
+    use crate::s3::sample::{Sample, read};
+
+    const PUT: &str = "PUT /bucket/key";
+
+    fn encoding(value: &str) -> Option<String> {
+        let content = read(PUT, &[("content-encoding", value)], ContentHeaders::parse).expect("sound");
+        content.content_encoding.map(|bytes| String::from_utf8(bytes).expect("text"))
+    }
+
+    #[test]
+    fn aws_chunked_is_framing_and_not_stored() {
+        for (sent, stored) in [
+            ("aws-chunked", None),
+            ("AWS-Chunked", None),
+            ("aws-chunked,gzip", Some("gzip")),
+            ("gzip, aws-chunked", Some("gzip")),
+            ("gzip,aws-chunked, br", Some("gzip, br")),
+            ("gzip", Some("gzip")),
+            ("gzip , br", Some("gzip , br")),
+            ("xaws-chunked", Some("xaws-chunked")),
+        ] {
+            assert_eq!(encoding(sent).as_deref(), stored, "{sent}");
+        }
+    }
+
+    #[test]
+    fn all_six_content_headers_are_kept_as_sent() {
+        let sent = [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("content-encoding", "br"),
+            ("content-language", "de, en"),
+            ("content-disposition", "attachment; filename=\"ä.txt\""),
+            ("cache-control", "no-cache"),
+            ("expires", "not a date"),
+        ];
+        let content = read(PUT, &sent, ContentHeaders::parse).expect("sound");
+        let present: Vec<_> = content.present().map(|(name, value)| (name.to_string(), value.to_vec())).collect();
+        let expected = sent.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+        assert_eq!(present, expected);
+        assert!(!format!("{content:?}").contains("no-cache"));
+    }
+
+    #[test]
+    fn metadata_is_kept_byte_by_byte() {
+        let mut sample = Sample::new(PUT, &[("X-Amz-Meta-B", "=?UTF-8?B?w6Q=?="), ("x-amz-meta-a", "ä")]);
+        sample.append_bytes("x-amz-meta-c", b"\xff\xfe");
+        let metadata = UserMetadata::parse(&sample.view().expect("sound")).expect("sound");
+        let pairs: Vec<_> = metadata.iter().collect();
+        assert_eq!(pairs, [("a", "ä".as_bytes()), ("b", b"=?UTF-8?B?w6Q=?=" as &[u8]), ("c", b"\xff\xfe")]);
+        assert_eq!(format!("{metadata:?}"), "UserMetadata(3 entries)");
+    }
+
+    #[test]
+    fn repeated_metadata_is_joined_and_hoisted_metadata_counts() {
+        let sent = [("x-amz-meta-a", "1"), ("x-amz-meta-a", "2")];
+        let metadata = read("PUT /bucket/key?X-Amz-Meta-B=3", &sent, UserMetadata::parse).expect("sound");
+        assert_eq!(metadata.iter().collect::<Vec<_>>(), [("a", b"1,2" as &[u8]), ("b", b"3")]);
+    }
+
+    #[test]
+    fn metadata_has_at_most_2048_bytes_of_names_and_values() {
+        let parse = |value: &str| read(PUT, &[("x-amz-meta-name", value)], UserMetadata::parse);
+        assert!(parse(&"v".repeat(2044)).is_ok());
+        assert_eq!(parse(&"v".repeat(2045)), Err(S3Fault::MetadataTooLarge { bytes: 2049 }));
+    }
+
+    #[test]
+    fn metadata_without_a_name_is_refused() {
+        let fault = read(PUT, &[("x-amz-meta-", "v")], UserMetadata::parse);
+        assert!(matches!(fault, Err(S3Fault::InvalidArgument { .. })));
+    }
+}

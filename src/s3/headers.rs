@@ -270,3 +270,173 @@ fn text(bytes: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).ok()?.trim().to_owned()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{ACCOUNT_ID, TABLE};
+    use crate::s3::S3Fault;
+    use crate::s3::sample::Sample;
+
+    fn checked(line: &str, headers: &[(&str, &str)]) -> Result<(), S3Fault> {
+        Sample::new(line, headers).view().map(|_| ())
+    }
+
+    fn not_implemented(header: &str) -> Result<(), S3Fault> {
+        Err(S3Fault::HeaderNotImplemented { header: header.to_owned() })
+    }
+
+    fn line(operation: &str) -> &'static str {
+        match operation {
+            "AbortMultipartUpload" => "DELETE /bucket/key?uploadId=u",
+            "CompleteMultipartUpload" => "POST /bucket/key?uploadId=u",
+            "CopyObject" | "PutObject" => "PUT /bucket/key",
+            "CreateBucket" => "PUT /bucket",
+            "CreateMultipartUpload" => "POST /bucket/key?uploads",
+            "DeleteBucket" => "DELETE /bucket",
+            "DeleteObject" => "DELETE /bucket/key",
+            "DeleteObjectTagging" => "DELETE /bucket/key?tagging",
+            "DeleteObjects" => "POST /bucket?delete",
+            "GetBucketLocation" => "GET /bucket?location",
+            "GetBucketVersioning" => "GET /bucket?versioning",
+            "GetObject" => "GET /bucket/key",
+            "GetObjectTagging" => "GET /bucket/key?tagging",
+            "HeadBucket" => "HEAD /bucket",
+            "HeadObject" => "HEAD /bucket/key",
+            "ListMultipartUploads" => "GET /bucket?uploads",
+            "ListObjects" => "GET /bucket",
+            "ListObjectsV2" => "GET /bucket?list-type=2",
+            "ListParts" => "GET /bucket/key?uploadId=u",
+            "PutObjectTagging" => "PUT /bucket/key?tagging",
+            "UploadPart" | "UploadPartCopy" => "PUT /bucket/key?partNumber=1&uploadId=u",
+            other => panic!("{other} has no sample"),
+        }
+    }
+
+    /// A value of each header that asks for nothing that does not happen anyway; `on` where there is none.
+    fn value(header: &str) -> &'static str {
+        match header {
+            "x-amz-acl" => "private",
+            "x-amz-bucket-namespace" => "global",
+            "x-amz-bucket-object-lock-enabled" | "x-amz-server-side-encryption-bucket-key-enabled" => "false",
+            "x-amz-expected-bucket-owner" | "x-amz-source-expected-bucket-owner" => ACCOUNT_ID,
+            "x-amz-object-ownership" => "BucketOwnerEnforced",
+            "x-amz-optional-object-attributes" => "RestoreStatus",
+            "x-amz-server-side-encryption" => "AES256",
+            "x-amz-storage-class" => "STANDARD",
+            _ => "on",
+        }
+    }
+
+    #[test]
+    fn every_header_of_the_model_is_accepted_or_refused_by_name() {
+        let mut refused = BTreeSet::new();
+        for row in include_str!("model_headers.tsv").lines().filter(|line| !line.starts_with('#')) {
+            let (operation, headers) = row.split_once('\t').expect("two columns");
+            let copy = operation.contains("Copy");
+            for header in headers.split(',').filter(|header| *header != "x-amz-copy-source") {
+                let copy = if copy { &[("x-amz-copy-source", "b/k")][..] } else { &[] };
+                let sent = [copy, &[(header, value(header))]].concat();
+                match checked(line(operation), &sent) {
+                    Ok(()) => {}
+                    fault => {
+                        assert_eq!(fault, not_implemented(header), "{operation}");
+                        refused.insert(header);
+                    }
+                }
+            }
+        }
+        let expected = [
+            "x-amz-copy-source-server-side-encryption-customer-algorithm",
+            "x-amz-copy-source-server-side-encryption-customer-key",
+            "x-amz-copy-source-server-side-encryption-customer-key-md5",
+            "x-amz-grant-full-control",
+            "x-amz-grant-read",
+            "x-amz-grant-read-acp",
+            "x-amz-grant-write",
+            "x-amz-grant-write-acp",
+            "x-amz-if-match-initiated-time",
+            "x-amz-if-match-last-modified-time",
+            "x-amz-if-match-size",
+            "x-amz-mfa",
+            "x-amz-object-annotation-directive",
+            "x-amz-object-lock-event-hold",
+            "x-amz-object-lock-event-hold-duration-days",
+            "x-amz-object-lock-event-hold-duration-years",
+            "x-amz-object-lock-legal-hold",
+            "x-amz-object-lock-mode",
+            "x-amz-object-lock-retain-until-date",
+            "x-amz-server-side-encryption-aws-kms-key-id",
+            "x-amz-server-side-encryption-context",
+            "x-amz-server-side-encryption-customer-algorithm",
+            "x-amz-server-side-encryption-customer-key",
+            "x-amz-server-side-encryption-customer-key-md5",
+            "x-amz-website-redirect-location",
+            "x-amz-write-offset-bytes",
+        ];
+        assert_eq!(refused, BTreeSet::from(expected));
+    }
+
+    #[test]
+    fn the_table_names_each_header_once() {
+        assert_eq!(TABLE.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len(), TABLE.len());
+    }
+
+    #[test]
+    fn a_header_that_nobody_knows_is_refused() {
+        assert_eq!(checked("PUT /bucket/key", &[("x-amz-tomorrow", "1")]), not_implemented("x-amz-tomorrow"));
+        assert_eq!(checked("PUT /bucket/key?x-amz-tomorrow=1", &[]), not_implemented("x-amz-tomorrow"));
+        for other in ["x-amzn-trace-id", "amz-sdk-request", "x-forwarded-for", "x-minio-extract"] {
+            assert_eq!(checked("PUT /bucket/key", &[(other, "1")]), Ok(()), "{other}");
+        }
+    }
+
+    #[test]
+    fn values_that_ask_for_something_else_are_refused() {
+        let put = |header: &str, value: &str| checked("PUT /bucket/key", &[(header, value)]);
+        assert_eq!(put("x-amz-acl", "bucket-owner-full-control"), Ok(()));
+        assert_eq!(put("x-amz-acl", "public-read"), not_implemented("x-amz-acl"));
+        assert!(matches!(put("x-amz-acl", "mine"), Err(S3Fault::InvalidArgument { .. })));
+        assert_eq!(put("x-amz-storage-class", "GLACIER"), not_implemented("x-amz-storage-class"));
+        assert!(matches!(put("x-amz-storage-class", "COLD"), Err(S3Fault::InvalidStorageClass { .. })));
+        let encryption = "x-amz-server-side-encryption";
+        assert_eq!(put(encryption, "aws:kms"), not_implemented(encryption));
+        assert!(matches!(put(encryption, "ROT13"), Err(S3Fault::InvalidEncryptionAlgorithm { .. })));
+        let lock = "x-amz-bucket-object-lock-enabled";
+        assert_eq!(checked("PUT /bucket", &[(lock, "true")]), not_implemented(lock));
+    }
+
+    #[test]
+    fn copy_headers_without_a_copy_are_refused() {
+        for header in ["x-amz-copy-source-if-match", "x-amz-metadata-directive", "x-amz-copy-source-range"] {
+            assert_eq!(checked("PUT /bucket/key", &[(header, "COPY")]), not_implemented(header));
+        }
+        assert_eq!(checked("GET /bucket/key", &[("x-amz-copy-source", "b/k")]), not_implemented("x-amz-copy-source"));
+        assert_eq!(checked("PUT /bucket/key?tagging", &[("x-amz-tagging", "a=b")]), not_implemented("x-amz-tagging"));
+    }
+
+    #[test]
+    fn the_expected_owner_must_be_ours() {
+        let owner = |value: &str| checked("GET /bucket", &[("x-amz-expected-bucket-owner", value)]);
+        assert_eq!(owner(ACCOUNT_ID), Ok(()));
+        assert!(matches!(owner("111122223333"), Err(S3Fault::ExpectedOwnerMismatch { .. })));
+        for value in ["", "me", "1111222233334", "11112222333x"] {
+            assert!(matches!(owner(value), Err(S3Fault::ExpectedOwnerMalformed { .. })), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_header_and_its_hoisted_twin_must_agree() {
+        let acl = |header| checked("PUT /bucket/key?X-Amz-Acl=private", &[("x-amz-acl", header)]);
+        assert_eq!(acl("private"), Ok(()));
+        assert_eq!(acl("bucket-owner-full-control"), Err(S3Fault::ConflictingValues { name: "x-amz-acl".to_owned() }));
+    }
+
+    #[test]
+    fn a_header_that_is_not_utf8_does_not_panic() {
+        let mut sample = Sample::new("PUT /bucket/key", &[]);
+        sample.append_bytes("x-amz-acl", b"pr\xffvate");
+        assert!(matches!(sample.view(), Err(S3Fault::InvalidArgument { .. })));
+    }
+}

@@ -96,3 +96,71 @@ impl ContinuationToken {
         Ok(Self { after: after.to_owned() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ContinuationToken, KeyEncoding, max_entries};
+    use crate::s3::S3Fault;
+    use crate::s3::sample::read;
+
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::{any, proptest};
+
+    fn max_keys(value: &str) -> Result<u32, S3Fault> {
+        read(&format!("GET /bucket?max-keys={value}"), &[], |view| max_entries(view, "max-keys"))
+    }
+
+    #[test]
+    fn max_keys_is_clamped_or_refused() {
+        for (value, expected) in [("", 1000), ("0", 0), ("1", 1), ("1000", 1000), ("1001", 1000), ("2147483647", 1000)]
+        {
+            assert_eq!(max_keys(value), Ok(expected), "{value}");
+        }
+        for value in ["-1", "+1", "x", "1.5", "2147483648", "99999999999999999999", "%20"] {
+            assert!(matches!(max_keys(value), Err(S3Fault::InvalidArgument { .. })), "{value}");
+        }
+    }
+
+    #[test]
+    fn encoding_type_is_url_or_nothing() {
+        let parse = |value: &str| read(&format!("GET /bucket?encoding-type={value}"), &[], KeyEncoding::parse);
+        assert_eq!(parse(""), Ok(KeyEncoding::Plain));
+        assert_eq!(parse("url"), Ok(KeyEncoding::Url));
+        assert!(matches!(parse("base64"), Err(S3Fault::InvalidArgument { .. })));
+    }
+
+    #[test]
+    fn encoded_keys_hold_no_plus_and_keep_their_slashes() {
+        assert_eq!(KeyEncoding::Url.apply("a b+c/ä%\u{1}&<"), "a%20b%2Bc/%C3%A4%25%01%26%3C");
+        assert_eq!(KeyEncoding::Plain.apply("a b+c"), "a b+c");
+    }
+
+    #[test]
+    fn tokens_that_are_not_ours_are_refused() {
+        // Not base64url; empty; another version; not UTF-8.
+        for token in ["%", "abc=", "", "Am", "Af8", "key"] {
+            let fault = ContinuationToken::decode(token);
+            assert!(matches!(fault, Err(S3Fault::InvalidArgument { .. })), "{token}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn tokens_come_back(after in any::<String>()) {
+            let token = ContinuationToken { after };
+            assert_eq!(ContinuationToken::decode(&token.encode()), Ok(token));
+        }
+
+        #[test]
+        fn encoded_keys_come_back_by_either_decoding(key in any::<String>()) {
+            let encoded = KeyEncoding::Url.apply(&key).into_owned();
+            assert!(!encoded.contains('+'));
+            assert_eq!(percent_decode_str(&encoded).decode_utf8().expect("UTF-8"), key);
+        }
+
+        #[test]
+        fn any_token_is_answered(token in any::<String>()) {
+            let _ = ContinuationToken::decode(&token);
+        }
+    }
+}

@@ -82,3 +82,62 @@ fn decode(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
     percent_decode(spaced.as_bytes()).decode_utf8().ok().map(String::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_TAGS, TagSet};
+    use crate::s3::S3Fault;
+    use crate::s3::sample::read;
+
+    fn header(value: &str) -> Result<Vec<(String, String)>, S3Fault> {
+        read("PUT /bucket/key", &[("x-amz-tagging", value)], TagSet::parse_header).map(TagSet::into_pairs)
+    }
+
+    fn pair(key: &str, value: &str) -> (String, String) {
+        (key.to_owned(), value.to_owned())
+    }
+
+    fn set(key: &str, value: &str) -> Result<TagSet, S3Fault> {
+        TagSet::new(vec![pair(key, value)])
+    }
+
+    #[test]
+    fn the_header_is_form_encoded() {
+        assert_eq!(header("a=1&b"), Ok(vec![pair("a", "1"), pair("b", "")]));
+        assert_eq!(header("a+b=c%20d%2B"), Ok(vec![pair("a b", "c d+")]));
+        assert_eq!(header(""), Ok(Vec::new()));
+        assert_eq!(header("k%C3%A9y=a=b"), Ok(vec![pair("kéy", "a=b")]));
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_read_is_refused() {
+        for value in ["a=%", "a=%zz", "a=%ff", "a=1&a=2"] {
+            assert_eq!(header(value), Err(S3Fault::InvalidTaggingHeader { value: value.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn ten_tags_and_no_more() {
+        let tags = |count: usize| (0..count).map(|n| format!("k{n}=v&")).collect::<String>();
+        assert_eq!(header(&tags(MAX_TAGS)).map(|tags| tags.len()), Ok(10));
+        assert!(matches!(header(&tags(MAX_TAGS + 1)), Err(S3Fault::TooManyTags { .. })));
+        assert!(matches!(header(&tags(500)), Err(S3Fault::TooManyTags { .. })));
+    }
+
+    #[test]
+    fn lengths_count_characters() {
+        assert!(set(&"é".repeat(128), &"é".repeat(256)).is_ok());
+        assert!(matches!(set(&"a".repeat(129), ""), Err(S3Fault::InvalidTag { .. })));
+        assert!(matches!(set("a", &"a".repeat(257)), Err(S3Fault::InvalidTag { .. })));
+        assert!(matches!(set("", "a"), Err(S3Fault::InvalidTag { .. })));
+    }
+
+    #[test]
+    fn characters_and_system_tags_are_refused() {
+        assert!(set("a+-=._:/@ Z9", "+-=._:/@ ").is_ok());
+        for key in ["a&b", "a<", "a\n", "a\t", "aws:x", "AWS:x", "a?", "a\u{7f}"] {
+            assert!(matches!(set(key, "v"), Err(S3Fault::InvalidTag { .. })), "{key}");
+        }
+        assert!(set("éaws:", "").is_ok());
+    }
+}

@@ -68,3 +68,44 @@ impl CreateBucketRequest {
         Ok(Self { bucket: request.bucket()?, checksums: BodyChecksums::parse(request)? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BucketRequest, CreateBucketRequest, ListBucketsRequest};
+    use crate::s3::S3Fault;
+    use crate::s3::listing::ContinuationToken;
+    use crate::s3::sample::read;
+
+    #[test]
+    fn an_impossible_name_is_a_fault_of_create_and_no_such_bucket_elsewhere() {
+        let name = "Upper_Case".to_owned();
+        let create = read("PUT /Upper_Case", &[], CreateBucketRequest::parse);
+        assert_eq!(create, Err(S3Fault::InvalidBucketName { name: name.clone() }));
+        for line in ["HEAD /Upper_Case", "DELETE /Upper_Case", "GET /Upper_Case?location", "GET /Upper_Case?versioning"]
+        {
+            assert_eq!(
+                read(line, &[], BucketRequest::parse),
+                Err(S3Fault::NoSuchBucket { name: name.clone() }),
+                "{line}"
+            );
+        }
+        assert_eq!(
+            read("HEAD /bucket/", &[], BucketRequest::parse).map(|r| r.bucket.to_string()),
+            Ok("bucket".to_owned())
+        );
+    }
+
+    #[test]
+    fn list_buckets_has_pages() {
+        let request = read("GET /", &[], ListBucketsRequest::parse).expect("sound");
+        assert_eq!((request.prefix, request.max_buckets, request.continuation), (None, None, None));
+        let token = ContinuationToken { after: "b-1".to_owned() };
+        let line = format!("GET /?prefix=b&max-buckets=2&bucket-region=eu&continuation-token={}", token.encode());
+        let request = read(&line, &[], ListBucketsRequest::parse).expect("sound");
+        assert_eq!((request.max_buckets, request.continuation), (Some(2), Some(token)));
+        for max in ["0", "10001", "x"] {
+            let fault = read(&format!("GET /?max-buckets={max}"), &[], ListBucketsRequest::parse);
+            assert!(matches!(fault, Err(S3Fault::InvalidArgument { .. })), "{max}");
+        }
+    }
+}

@@ -71,3 +71,17 @@ fn upload(request: &RequestView<'_>) -> Result<(BucketName, ObjectKey, String), 
 
 /// Ours are shorter; a longer one is not looked up.
 const MAX_UPLOAD_ID_BYTES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::VersionRef;
+    use crate::s3::S3Fault;
+
+    #[test]
+    fn a_version_that_we_never_gave_out_is_not_the_current_one() {
+        assert_eq!(VersionRef::parse("null"), Ok(VersionRef::Null));
+        for version in ["", "Null", "v1", "3HL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY", "undefined"] {
+            assert!(matches!(VersionRef::parse(version), Err(S3Fault::InvalidArgument { .. })), "{version}");
+        }
+    }
+}

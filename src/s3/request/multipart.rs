@@ -244,3 +244,86 @@ impl ListMultipartUploadsRequest {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        CompleteMultipartUploadRequest, CreateMultipartUploadRequest, ListMultipartUploadsRequest, ListPartsRequest,
+        UploadPartCopyRequest, UploadPartRequest, UploadRequest,
+    };
+    use crate::s3::S3Fault;
+    use crate::s3::conditions::WriteCondition;
+    use crate::s3::sample::read;
+
+    #[test]
+    fn create_takes_what_put_object_takes() {
+        let headers = [("x-amz-meta-a", "1"), ("x-amz-tagging", "t=1"), ("x-amz-checksum-algorithm", "CRC64NVME")];
+        let request = read("POST /bucket/key?uploads", &headers, CreateMultipartUploadRequest::parse).expect("sound");
+        assert_eq!(request.metadata.iter().count(), 1);
+        assert!(request.checksum.is_some());
+    }
+
+    #[test]
+    fn parts_are_numbered_from_1_to_10000() {
+        let part = |number: &str| {
+            let line = format!("PUT /bucket/key?partNumber={number}&uploadId=u");
+            read(&line, &[], UploadPartRequest::parse).map(|request| request.part_number.get())
+        };
+        assert_eq!((part("1"), part("10000")), (Ok(1), Ok(10_000)));
+        for number in ["0", "10001", "-1", "x", "", "1.0", "65537"] {
+            assert!(matches!(part(number), Err(S3Fault::InvalidArgument { .. })), "{number}");
+        }
+    }
+
+    #[test]
+    fn an_upload_id_that_cannot_be_ours_is_no_upload() {
+        for id in [String::new(), "u".repeat(257)] {
+            let fault = read(&format!("DELETE /bucket/key?uploadId={id}"), &[], UploadRequest::parse);
+            assert_eq!(fault, Err(S3Fault::NoSuchUpload { upload_id: id }));
+        }
+    }
+
+    #[test]
+    fn a_part_copy_has_a_source_and_perhaps_a_range() {
+        let copy = |range: &[(&str, &str)]| {
+            let headers = [&[("x-amz-copy-source", "b-1/k%2F%3F")], range].concat();
+            read("PUT /bucket/key?partNumber=1&uploadId=u", &headers, UploadPartCopyRequest::parse)
+        };
+        assert_eq!(copy(&[]).map(|request| request.range), Ok(None));
+        let request = copy(&[("x-amz-copy-source-range", "bytes=1-2")]).expect("sound");
+        assert_eq!((request.source.key.as_str(), request.range), ("k/?", Some(1..3)));
+    }
+
+    #[test]
+    fn complete_reads_size_type_and_condition() {
+        let complete = |headers: &[(&str, &str)]| {
+            read("POST /bucket/key?uploadId=u", headers, CompleteMultipartUploadRequest::parse)
+        };
+        let headers =
+            [("x-amz-mp-object-size", "6442450944"), ("x-amz-checksum-type", "COMPOSITE"), ("if-none-match", "*")];
+        let request = complete(&headers).expect("sound");
+        assert_eq!((request.object_bytes, request.condition), (Some(6 << 30), WriteCondition::Absent));
+        for size in ["", "-1", "x", "99999999999999999999"] {
+            let fault = complete(&[("x-amz-mp-object-size", size)]);
+            assert!(matches!(fault, Err(S3Fault::InvalidArgument { .. })), "{size}");
+        }
+    }
+
+    #[test]
+    fn markers_of_parts_are_numbers() {
+        let parts = |query: &str| read(&format!("GET /bucket/key?uploadId=u{query}"), &[], ListPartsRequest::parse);
+        assert_eq!(parts("").map(|request| (request.after, request.max_parts)), Ok((0, 1000)));
+        let marker = |text: &str| parts(&format!("&part-number-marker={text}&max-parts=3"));
+        assert_eq!(marker("7").map(|request| (request.after, request.max_parts)), Ok((7, 3)));
+        assert_eq!(marker("70000").map(|request| request.after), Ok(10_000));
+        assert!(matches!(marker("x"), Err(S3Fault::InvalidArgument { .. })));
+    }
+
+    #[test]
+    fn an_upload_id_marker_alone_means_nothing() {
+        let list = |query: &str| read(&format!("GET /bucket?uploads{query}"), &[], ListMultipartUploadsRequest::parse);
+        assert_eq!(list("&upload-id-marker=u").map(|request| request.upload_id_marker), Ok(None));
+        let request = list("&key-marker=k&upload-id-marker=u").expect("sound");
+        assert_eq!((request.key_marker.as_deref(), request.upload_id_marker.as_deref()), (Some("k"), Some("u")));
+    }
+}

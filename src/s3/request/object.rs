@@ -313,3 +313,117 @@ fn directive(request: &RequestView<'_>, name: &'static str) -> Result<Directive,
         Some(other) => Err(S3Fault::argument(name, other, "Unknown directive.")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        ChecksumMode, CopyObjectRequest, DeleteObjectRequest, GetObjectRequest, Metadata, PutObjectRequest, Tagging,
+        VersionRef,
+    };
+    use crate::s3::S3Fault;
+    use crate::s3::sample::{Sample, read};
+
+    #[test]
+    fn put_object_takes_everything_that_clients_send() {
+        let headers = [
+            ("content-type", "text/plain"),
+            ("x-amz-meta-a", "1"),
+            ("x-amz-tagging", "t=1"),
+            ("x-amz-acl", "private"),
+            ("x-amz-storage-class", "STANDARD"),
+            ("x-amz-server-side-encryption", "AES256"),
+            ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            ("x-amz-decoded-content-length", "3"),
+            ("x-amz-trailer", "x-amz-checksum-crc32"),
+            ("x-amz-sdk-checksum-algorithm", "CRC32"),
+            ("content-encoding", "aws-chunked"),
+            ("if-none-match", "*"),
+        ];
+        let request = read("PUT /bucket/a/../b", &headers, PutObjectRequest::parse).expect("sound");
+        assert_eq!((request.bucket.as_str(), request.key.as_str()), ("bucket", "a/../b"));
+        assert_eq!((request.content.present().count(), request.tags.pairs().len()), (1, 1));
+    }
+
+    fn get(line: &str, headers: &[(&str, &str)]) -> Result<GetObjectRequest, S3Fault> {
+        read(line, headers, GetObjectRequest::parse)
+    }
+
+    #[test]
+    fn get_and_head_read_the_same() {
+        for method in ["GET", "HEAD"] {
+            let line = format!("{method} /bucket/key?partNumber=3&versionId=null");
+            let request = get(&line, &[("x-amz-checksum-mode", "enabled")]).expect("sound");
+            assert_eq!(request.part_number.map(|number| number.get()), Some(3));
+            assert_eq!((request.version, request.checksum_mode), (VersionRef::Null, ChecksumMode::Enabled));
+        }
+    }
+
+    #[test]
+    fn range_and_part_number_exclude_each_other() {
+        let both = get("GET /bucket/key?partNumber=1", &[("range", "bytes=0-1")]);
+        assert_eq!(both, Err(S3Fault::RangeAndPartNumber));
+    }
+
+    #[test]
+    fn part_numbers_and_versions_that_cannot_be_are_refused() {
+        for query in
+            ["partNumber=0", "partNumber=10001", "partNumber=x", "partNumber=", "partNumber=%2B1", "versionId=v"]
+        {
+            let fault = get(&format!("GET /bucket/key?{query}"), &[]);
+            assert!(matches!(fault, Err(S3Fault::InvalidArgument { .. })), "{query}");
+        }
+        let delete = read("DELETE /bucket/key?versionId=v", &[], DeleteObjectRequest::parse);
+        assert!(matches!(delete, Err(S3Fault::InvalidArgument { .. })));
+    }
+
+    #[test]
+    fn a_range_that_is_no_text_is_ignored() {
+        let mut sample = Sample::new("GET /bucket/key", &[]);
+        sample.append_bytes("range", b"bytes=\xff");
+        let request = GetObjectRequest::parse(&sample.view().expect("sound")).expect("sound");
+        assert_eq!(request.range, None);
+    }
+
+    #[test]
+    fn overrides_cannot_break_out_of_their_header() {
+        let line =
+            "GET /bucket/key?response-content-type=text%2Fhtml&response-content-disposition=a%3Bfilename%3D%C3%A4";
+        let request = get(line, &[]).expect("sound");
+        assert_eq!(request.overrides.content_type.as_ref().map(|value| value.as_bytes()), Some(&b"text/html"[..]));
+        assert!(!request.overrides.is_empty() && !format!("{request:?}").contains("text/html"));
+        let split = get("GET /bucket/key?response-expires=a%0D%0Aset-cookie%3A%20b", &[]);
+        assert!(matches!(split, Err(S3Fault::InvalidArgument { .. })));
+    }
+
+    fn copy(headers: &[(&str, &str)]) -> Result<CopyObjectRequest, S3Fault> {
+        read("PUT /bucket/key", headers, CopyObjectRequest::parse)
+    }
+
+    #[test]
+    fn a_copy_keeps_or_replaces() {
+        let source = ("x-amz-copy-source", "other/key");
+        let kept = copy(&[source, ("content-type", "a/b"), ("x-amz-tagging", "t=1")]).expect("sound");
+        assert_eq!((kept.metadata, kept.tagging), (Metadata::Copy, Tagging::Copy));
+        let directives = [("x-amz-metadata-directive", "REPLACE"), ("x-amz-tagging-directive", "REPLACE")];
+        let replaced = copy(&[source, directives[0], directives[1], ("content-type", "a/b")]).expect("sound");
+        assert!(matches!(replaced.metadata, Metadata::Replace(content, _) if content.content_type.is_some()));
+        assert!(matches!(replaced.tagging, Tagging::Replace(tags) if tags.pairs().is_empty()));
+        let unknown = copy(&[source, ("x-amz-metadata-directive", "replace")]);
+        assert!(matches!(unknown, Err(S3Fault::InvalidArgument { .. })));
+    }
+
+    #[test]
+    fn a_copy_onto_itself_must_change_something() {
+        let source = ("x-amz-copy-source", "/bucket/k%65y");
+        assert_eq!(copy(&[source]), Err(S3Fault::IllegalSelfCopy));
+        let tags = ("x-amz-tagging-directive", "REPLACE");
+        assert_eq!(copy(&[source, tags]), Err(S3Fault::IllegalSelfCopy));
+        for change in [
+            ("x-amz-metadata-directive", "REPLACE"),
+            ("x-amz-storage-class", "STANDARD"),
+            ("x-amz-server-side-encryption", "AES256"),
+        ] {
+            assert!(copy(&[source, change]).is_ok(), "{change:?}");
+        }
+    }
+}

@@ -179,3 +179,106 @@ pub fn error(answer: &ErrorAnswer<'_>) -> String {
         xml.text("HostId", answer.host_id);
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        CompletedUpload, DeleteFailure, DeleteOutcome, ErrorAnswer, complete_multipart_upload_result,
+        copy_object_result, copy_part_result, delete_result, error, initiate_multipart_upload_result,
+        location_constraint, object_path, tagging, versioning_configuration,
+    };
+    use crate::base::{
+        BucketName, ChecksumAlgorithm, ChecksumType, Digest, ETag, Md5, ObjectChecksum, ObjectKey, Timestamp,
+    };
+    use crate::s3::xml::{DECLARATION, Verbosity};
+
+    const ETAG: ETag = ETag::Multipart(Md5([0; 16]), 2);
+    const AT: Timestamp = Timestamp::from_unix_seconds(0);
+
+    fn body(document: &str) -> &str {
+        document.strip_prefix(DECLARATION).expect("the declaration comes first")
+    }
+
+    fn names() -> (BucketName, ObjectKey) {
+        (BucketName::parse("bucket").expect("a name"), ObjectKey::parse("a <&>\"\r b").expect("a key"))
+    }
+
+    fn checksum() -> ObjectChecksum {
+        let digest = Digest::new(ChecksumAlgorithm::Crc32, &[0; 4]).expect("a digest");
+        ObjectChecksum { digest, kind: ChecksumType::Composite, parts: 2 }
+    }
+
+    const NAMESPACE: &str = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
+
+    #[test]
+    fn the_first_region_is_written_as_nothing() {
+        assert_eq!(
+            body(&location_constraint("us-east-1")),
+            format!("<LocationConstraint {NAMESPACE}></LocationConstraint>")
+        );
+        assert!(location_constraint("eu-west-1").contains(">eu-west-1<"));
+        let off = format!("<VersioningConfiguration {NAMESPACE}></VersioningConfiguration>");
+        assert_eq!(body(&versioning_configuration()), off);
+    }
+
+    #[test]
+    fn copies_quote_their_etag_and_keep_the_dash_of_checksums() {
+        let quoted = "<ETag>&quot;00000000000000000000000000000000-2&quot;</ETag>";
+        let expected = format!(
+            "<CopyObjectResult {NAMESPACE}><LastModified>1970-01-01T00:00:00.000Z</LastModified>{quoted}\
+             <ChecksumCRC32>AAAAAA==-2</ChecksumCRC32><ChecksumType>COMPOSITE</ChecksumType></CopyObjectResult>"
+        );
+        assert_eq!(body(&copy_object_result(ETAG, AT, Some(&checksum()))), expected);
+        let part = copy_part_result(ETAG, AT, Some(&checksum().digest));
+        assert!(part.contains("<ChecksumCRC32>AAAAAA==</ChecksumCRC32></CopyPartResult>") && part.contains(quoted));
+    }
+
+    #[test]
+    fn keys_are_escaped() {
+        let (bucket, key) = names();
+        let document = initiate_multipart_upload_result(&bucket, &key, "u");
+        assert!(document.contains("<Key>a &lt;&amp;&gt;&quot;&#xd; b</Key><UploadId>u</UploadId>"));
+        assert_eq!(object_path(&bucket, &key), "/bucket/a%20%3C%26%3E%22%0D%20b");
+        let done = CompletedUpload { location: "/bucket/k", bucket: &bucket, key: &key, etag: ETAG, checksum: None };
+        assert!(
+            complete_multipart_upload_result(&done).contains("<Location>/bucket/k</Location><Bucket>bucket</Bucket>")
+        );
+    }
+
+    #[test]
+    fn a_quiet_delete_answers_failures_only() {
+        let failure = Some(DeleteFailure { code: "AccessDenied", message: "Access Denied" });
+        let outcomes = [
+            DeleteOutcome { key: "a", version_id: None, failure: None },
+            DeleteOutcome { key: "b", version_id: Some("null"), failure },
+        ];
+        let failed = "<Error><Key>b</Key><VersionId>null</VersionId><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
+        let quiet = format!("<DeleteResult {NAMESPACE}>{failed}</DeleteResult>");
+        assert_eq!(body(&delete_result(&outcomes, Verbosity::Quiet)), quiet);
+        let verbose = format!("<DeleteResult {NAMESPACE}><Deleted><Key>a</Key></Deleted>{failed}</DeleteResult>");
+        assert_eq!(body(&delete_result(&outcomes, Verbosity::Verbose)), verbose);
+    }
+
+    #[test]
+    fn tags_are_written_in_order() {
+        let tags = [("b".to_owned(), "&".to_owned()), ("a".to_owned(), String::new())];
+        let set = "<TagSet><Tag><Key>b</Key><Value>&amp;</Value></Tag><Tag><Key>a</Key><Value></Value></Tag></TagSet>";
+        assert_eq!(body(&tagging(&tags)), format!("<Tagging {NAMESPACE}>{set}</Tagging>"));
+    }
+
+    #[test]
+    fn errors_have_no_namespace() {
+        let details = [("Size", "5".to_owned())];
+        let answer = ErrorAnswer {
+            code: "C",
+            message: "M",
+            details: &details,
+            resource: "/b/<k>",
+            request_id: "R",
+            host_id: "H",
+        };
+        let expected = "<Error><Code>C</Code><Message>M</Message><Size>5</Size><Resource>/b/&lt;k&gt;</Resource>\
+                        <RequestId>R</RequestId><HostId>H</HostId></Error>";
+        assert_eq!(body(&error(&answer)), expected);
+    }
+}
