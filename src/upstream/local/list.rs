@@ -14,61 +14,87 @@ use super::row::{blob_name, etag, unsigned};
 /// Rows of the first seek of a delimited listing, and of every one after rows that had to be thrown away.
 const FIRST_ROWS: u32 = 16;
 
+// Two statements: `?4 IS NULL OR key < ?4` would read on to the end of the bucket.
+pub(super) const FETCH: &str = "SELECT key, etag, stored_bytes, last_modified_ms FROM object \
+    WHERE bucket = ?1 AND key >= ?2 ORDER BY key LIMIT ?3";
+pub(super) const FETCH_BELOW: &str = "SELECT key, etag, stored_bytes, last_modified_ms FROM object \
+    WHERE bucket = ?1 AND key >= ?2 AND key < ?4 ORDER BY key LIMIT ?3";
+
 type Row = (Vec<u8>, Vec<u8>, i64, i64);
 
 impl LocalUpstream {
     pub(super) async fn list(&self, bucket: &BucketName, request: &ListRequest) -> Result<ListPage, UpstreamError> {
         let mut reader = self.names.reader().await?;
         let bucket = bucket_id(&mut reader, bucket).await?;
-        Ok(list_page(&mut reader, bucket, request).await?)
+        Ok(Walk { names: &mut reader, bucket, request, rows_read: 0 }.page().await?)
     }
 }
 
-/// One page.
-pub(super) async fn list_page(
-    names: &mut SqliteConnection,
-    bucket: i64,
-    request: &ListRequest,
-) -> Result<ListPage, NamesError> {
-    let mut page = ListPage::default();
-    if request.max_entries == 0 {
-        return Ok(page);
-    }
-    let all = request.max_entries.saturating_add(1);
-    let mut rows_wanted = if request.delimiter.is_some() { FIRST_ROWS.min(all) } else { all };
-    let end = successor(request.prefix.as_bytes());
-    let mut next = first_key(request);
-    let mut last = None;
-    let mut entries = 0;
-    while let Some(from) = next.clone() {
-        let rows = fetch(names, bucket, &from, end.as_deref(), rows_wanted).await?;
-        let is_end = rows.len() < rows_wanted as usize;
-        let mut thrown_away = 0_usize;
-        for row in rows {
-            let Some(from) = &next else { break };
-            if row.0 < *from {
-                thrown_away += 1;
-                continue;
-            }
-            if entries == request.max_entries {
-                page.next_after = last;
-                return Ok(page);
-            }
-            entries += 1;
-            let entry = Entry::of(row, request)?;
-            next = entry.behind();
-            last = Some(entry.name().to_owned());
-            match entry {
-                Entry::Object(object) => page.objects.push(object),
-                Entry::CommonPrefix(prefix) => page.common_prefixes.push(prefix),
-            }
+/// A walk over the rows of one bucket.
+pub(super) struct Walk<'a> {
+    pub(super) names: &'a mut SqliteConnection,
+    pub(super) bucket: i64,
+    pub(super) request: &'a ListRequest,
+    /// What the page has cost so far.
+    pub(super) rows_read: usize,
+}
+
+impl Walk<'_> {
+    /// One page.
+    pub(super) async fn page(&mut self) -> Result<ListPage, NamesError> {
+        let request = self.request;
+        let mut page = ListPage::default();
+        if request.max_entries == 0 {
+            return Ok(page);
         }
-        if is_end {
-            break;
+        let all = request.max_entries.saturating_add(1);
+        let mut rows_wanted = if request.delimiter.is_some() { FIRST_ROWS.min(all) } else { all };
+        let end = successor(request.prefix.as_bytes());
+        let mut next = first_key(request);
+        let mut last = None;
+        let mut entries = 0;
+        while let Some(from) = next.clone() {
+            let rows = self.fetch(&from, end.as_deref(), rows_wanted).await?;
+            let is_end = rows.len() < rows_wanted as usize;
+            let mut thrown_away = 0_usize;
+            for row in rows {
+                let Some(from) = &next else { break };
+                if row.0 < *from {
+                    thrown_away += 1;
+                    continue;
+                }
+                if entries == request.max_entries {
+                    page.next_after = last;
+                    return Ok(page);
+                }
+                entries += 1;
+                let entry = Entry::of(row, request)?;
+                next = entry.behind();
+                last = Some(entry.name().to_owned());
+                match entry {
+                    Entry::Object(object) => page.objects.push(object),
+                    Entry::CommonPrefix(prefix) => page.common_prefixes.push(prefix),
+                }
+            }
+            if is_end {
+                break;
+            }
+            rows_wanted = if thrown_away > 0 { FIRST_ROWS } else { rows_wanted.saturating_mul(2) }.min(all);
         }
-        rows_wanted = if thrown_away > 0 { FIRST_ROWS } else { rows_wanted.saturating_mul(2) }.min(all);
+        Ok(page)
     }
-    Ok(page)
+
+    async fn fetch(&mut self, from: &[u8], end: Option<&[u8]>, rows: u32) -> Result<Vec<Row>, NamesError> {
+        let query = sqlx::query_as(if end.is_some() { FETCH_BELOW } else { FETCH });
+        let query = query.bind(self.bucket).bind(from).bind(rows);
+        let query = match end {
+            Some(end) => query.bind(end),
+            None => query,
+        };
+        let rows = query.fetch_all(&mut *self.names).await?;
+        self.rows_read += rows.len();
+        Ok(rows)
+    }
 }
 
 /// What a row becomes in a listing.
@@ -141,30 +167,4 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut next = prefix[..=keep].to_vec();
     next[keep] += 1;
     Some(next)
-}
-
-async fn fetch(
-    names: &mut SqliteConnection,
-    bucket: i64,
-    from: &[u8],
-    end: Option<&[u8]>,
-    rows: u32,
-) -> Result<Vec<Row>, NamesError> {
-    // Two statements: `?3 IS NULL OR key < ?3` would read on to the end of the bucket.
-    let query = match end {
-        Some(_) => sqlx::query_as(
-            "SELECT key, etag, stored_bytes, last_modified_ms FROM object \
-             WHERE bucket = ?1 AND key >= ?2 AND key < ?4 ORDER BY key LIMIT ?3",
-        ),
-        None => sqlx::query_as(
-            "SELECT key, etag, stored_bytes, last_modified_ms FROM object \
-             WHERE bucket = ?1 AND key >= ?2 ORDER BY key LIMIT ?3",
-        ),
-    };
-    let query = query.bind(bucket).bind(from).bind(rows);
-    let query = match end {
-        Some(end) => query.bind(end),
-        None => query,
-    };
-    Ok(query.fetch_all(names).await?)
 }
