@@ -22,8 +22,9 @@ READY_SECONDS = 30.0
 class Server:
     """`crypt-keeper dev` on one data directory. Start it again after `kill` or `stop`: the port changes, the data stay."""
 
-    def __init__(self, data: Path, log: Path):
-        self.data, self.log = Path(data), Path(log)
+    def __init__(self, data: Path, log: Path, under: tuple = ()):
+        # `under`: a command to run it under, which leaves it our direct child.
+        self.data, self.log, self.under = Path(data), Path(log), under
         self.process = None
         self.endpoint = ""
         self.access_key, self.secret_key, self.region = ACCESS_KEY, SECRET_KEY, REGION
@@ -36,7 +37,7 @@ class Server:
         self.data.mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [binary, "dev", "--data", str(self.data), "--listen", "127.0.0.1:0"],
+                [*self.under, binary, "dev", "--data", str(self.data), "--listen", "127.0.0.1:0"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=env,
             )
         self.endpoint = self._await_ready()

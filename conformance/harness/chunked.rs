@@ -91,3 +91,39 @@ impl Chunked {
 pub(crate) fn sha256(data: &[u8]) -> String {
     hex::encode(digest(&SHA256, data))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::{Chain, Chunk, Chunked};
+    use crate::harness::Credentials;
+
+    /// The example of AWS, "Signature calculations for the Authorization header: transferring payload in multiple chunks".
+    #[test]
+    fn signatures_are_those_of_the_documentation() {
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600);
+        let seed = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
+        let mut previous = seed.to_owned();
+        for (length, expected) in [
+            (65536, "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648"),
+            (1024, "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497"),
+            (0, "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9"),
+        ] {
+            let hashes = format!("{}\n{}", super::sha256(b""), super::sha256(&vec![b'a'; length]));
+            previous = credentials.sign_streamed("AWS4-HMAC-SHA256-PAYLOAD", now, &previous, &hashes);
+            assert_eq!(previous, expected);
+        }
+    }
+
+    #[test]
+    fn frames_are_those_of_the_documentation() {
+        let trailers = [("x-amz-checksum-crc32".to_owned(), "AAAAAA==".to_owned())];
+        let mut chunked = Chunked::encode(b"hello", &trailers, Chain::Unsigned);
+        assert_eq!(chunked.to_bytes(), b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n");
+        chunked.chunks = vec![Chunk { length: 0, signature: Some("ab".to_owned()), data: Vec::new() }];
+        chunked.trailers.clear();
+        assert_eq!(chunked.to_bytes(), b"0;chunk-signature=ab\r\n\r\n");
+    }
+}
