@@ -155,3 +155,38 @@ impl PartSealer {
         self.stage.extend_from_slice(plain);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_SEGMENTS, PartSealer, SEGMENT_BYTES};
+    use crate::base::{BodyId, Key32};
+    use crate::envelope::{BodyKeys, Dek, SealError};
+
+    /// FORMAT.md: "There are at most 2^38 segments; a writer or reader that reaches that number MUST stop."
+    #[test]
+    fn counter_stops_before_it_overflows() {
+        let keys = BodyKeys::derive(&Dek::new(Key32::new([1; 32])), &BodyId::from_bytes([2; 16]));
+        let mut sealer = PartSealer::new(&keys, 0, [3; 24]).expect("a part number");
+        sealer.sealed_segments = MAX_SEGMENTS - 2;
+        let (plain, mut out) = (vec![0; SEGMENT_BYTES], vec![0; 2 * SEGMENT_BYTES]);
+        assert_eq!(sealer.seal(&plain, &mut out).map(|done| done.consumed), Ok(SEGMENT_BYTES));
+        assert_eq!(sealer.seal(&plain, &mut out), Err(SealError::TooLong));
+        assert_eq!(sealer.seal(&plain[1..], &mut out).map(|done| done.consumed), Ok(SEGMENT_BYTES - 1));
+        let sealed = sealer.finish(&mut out).expect("the longest part there is");
+        assert_eq!(sealed.plaintext_bytes, crate::envelope::layout::MAX_PART_PLAINTEXT_BYTES);
+    }
+
+    #[test]
+    fn the_same_part_sent_twice_shares_no_bytes() {
+        let keys = BodyKeys::derive(&Dek::new(Key32::new([1; 32])), &BodyId::from_bytes([2; 16]));
+        let seal = |salt| {
+            let mut out = vec![0; 200];
+            let mut sealer = PartSealer::new(&keys, 1, salt).expect("a part number");
+            let done = sealer.seal(&[0; 100], &mut out).expect("seals");
+            sealer.finish(&mut out[done.written..]).expect("finishes");
+            out
+        };
+        let (one, two) = (seal([1; 24]), seal([2; 24]));
+        assert!(one[24..172].chunks(8).zip(two[24..172].chunks(8)).all(|(one, two)| one != two));
+    }
+}
