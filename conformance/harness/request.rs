@@ -55,6 +55,7 @@ pub(crate) struct Request {
     payload: Payload,
     payload_token: Option<String>,
     auth: Auth,
+    host: Option<String>,
     trailers: Option<Vec<(String, String)>>,
     framing: Framing,
 }
@@ -79,6 +80,7 @@ impl Request {
             payload: Payload::Sha256,
             payload_token: None,
             auth: Auth::Header,
+            host: None,
             trailers: None,
             framing: Framing::Announced,
         }
@@ -143,6 +145,12 @@ impl Request {
         self
     }
 
+    /// Another host than the address that it goes to.
+    pub(crate) fn host(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self
+    }
+
     pub(crate) fn framing(mut self, framing: Framing) -> Self {
         self.framing = framing;
         self
@@ -161,7 +169,7 @@ impl Request {
 
     /// Signs; what comes out can still be altered, which is the point of it.
     pub(crate) fn prepare(&self, credentials: &Credentials, address: &str) -> Prepared {
-        let host = address.to_owned();
+        let host = self.host.clone().unwrap_or_else(|| address.to_owned());
         let now = credentials.now();
         let mut headers = self.headers.clone();
         let token = self.payload_token.clone().unwrap_or_else(|| self.payload.token(&self.body));

@@ -16,6 +16,8 @@ use super::sign::Credentials;
 
 const ACCESS_KEY: &str = "AKCONFORMANCEROOT001";
 const SECRET_KEY: &str = "conformance-Root+Secret/4fQ9zWk1uT7yLr2m";
+/// In a server's folder, where it serves by a configuration.
+const CONFIG: &str = "crypt-keeper.toml";
 /// A debug build on busy cores needs a second or two to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -28,9 +30,25 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts on an empty directory.
+    /// Starts `dev` on an empty directory.
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
+        let (child, address) = launch(folder.path());
+        Self { child, address, folder, root: Credentials::new(ACCESS_KEY, SECRET_KEY) }
+    }
+
+    /// Starts `serve` on an empty directory, with the smallest configuration and `more` at the head of it.
+    pub(crate) fn serve(more: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let text = format!(
+            "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n{more}\n\
+             [root]\naccess_key_id = \"{ACCESS_KEY}\"\nsecret_access_key = {{ env = \"CRYPT_KEEPER_ROOT_SECRET_KEY\" }}\n\
+             [store]\nurl = \"sqlite:data/state.db\"\n\
+             [upstream.default]\nkind = \"local\"\npath = \"data/objects\"\n\
+             [keyring]\nkind = \"local\"\npath = \"data/keyring\"\n"
+        );
+        fs::create_dir(folder.path().join("data")).expect("a directory");
+        fs::write(folder.path().join(CONFIG), text).expect("a configuration");
         let (child, address) = launch(folder.path());
         Self { child, address, folder, root: Credentials::new(ACCESS_KEY, SECRET_KEY) }
     }
@@ -158,10 +176,14 @@ pub(crate) fn refused_start(data: &Path, listen: &str) -> Refusal {
 }
 
 fn dev(data: &Path, listen: &str) -> Command {
+    let mut command = binary();
+    command.args(["dev", "--listen", listen, "--data"]).arg(data);
+    command
+}
+
+fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crypt-keeper"));
     command
-        .args(["dev", "--listen", listen, "--data"])
-        .arg(data)
         .env("CRYPT_KEEPER_ROOT_ACCESS_KEY", ACCESS_KEY)
         .env("CRYPT_KEEPER_ROOT_SECRET_KEY", SECRET_KEY)
         .stdin(Stdio::null())
@@ -171,7 +193,12 @@ fn dev(data: &Path, listen: &str) -> Command {
 
 fn launch(folder: &Path) -> (Child, String) {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
-    let mut child = dev(&folder.join("data"), "127.0.0.1:0").stderr(log).spawn().expect("the binary starts");
+    let mut command = dev(&folder.join("data"), "127.0.0.1:0");
+    if folder.join(CONFIG).exists() {
+        command = binary();
+        command.arg("serve").arg("--config").arg(folder.join(CONFIG));
+    }
+    let mut child = command.stderr(log).spawn().expect("the binary starts");
     let stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
     let (found, ready) = mpsc::channel();
     thread::spawn(move || {
