@@ -5,6 +5,7 @@
 mod addressing;
 mod authentication;
 mod buckets;
+mod command_line;
 mod complete_multipart_upload;
 mod copy_object;
 mod delete_objects;
@@ -14,6 +15,7 @@ mod harness;
 mod list_objects_v2;
 mod multipart;
 mod payload_modes;
+mod process;
 mod put_object;
 mod startup;
 mod tamper;

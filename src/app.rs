@@ -1,1 +1,277 @@
 //! From configuration to a running server: the order of start and drain.
+//!
+//! [`start`] is the order, each line with the reason it stands there. [`Running::drain`] reverses it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::admin::{self, Admin};
+use crate::authn::{Authenticator, RegionPolicy};
+use crate::base::limits::INTERNAL_BUCKET;
+use crate::base::shutdown::shutdown;
+use crate::base::{BucketName, Clock, Metrics, ShutdownTrigger};
+use crate::config::{Config, Limits, Region};
+use crate::edge::{self, Drained, EdgeLimits, Reserved};
+use crate::gateway::{Gateway, GatewayParts};
+use crate::jobs;
+use crate::keys::{BucketKeys, CacheLimits, Keyring, LocalKeyring};
+use crate::objects::{Foundations, Objects};
+use crate::s3::Addressing;
+use crate::store::Store;
+use crate::store::index::Index;
+use crate::upstream::local::LocalUpstream;
+use crate::upstream::{Upstream, UpstreamError};
+
+use self::access_keys::{Secrets, StoredAccessKeys};
+use self::checks::{KeyringCheck, StoreCheck, UpstreamCheck};
+use self::ground::{Age, Ground};
+use self::key_records::StoredBucketKeys;
+
+mod access_keys;
+mod checks;
+mod error;
+mod ground;
+mod housekeeping;
+mod key_records;
+mod root;
+mod state_key;
+
+pub use error::StartError;
+pub use root::ShownCredential;
+
+/// The region that new buckets get and GetBucketLocation answers, where the configuration names none.
+const DEFAULT_REGION: &str = "us-east-1";
+
+/// Starts a server; it answers when this returns.
+///
+/// # Errors
+/// One line that says what to do. Whatever was found on disk has not been changed then.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let clock = Clock::System;
+    let metrics = Arc::new(Metrics::new());
+
+    // Addresses first, though nobody is answered before the end: a port that is taken is found before anything on
+    // disk is touched.
+    let s3 = reserve("listen", config.listen)?;
+    let admin = reserve("admin_listen", config.admin_listen)?;
+
+    // The places on disk, looked at together and then held against other processes.
+    let ground = Ground::claim(&config)?;
+
+    // Keys before state: nothing is stored that is not sealed under them.
+    let keyring = open_keyring(&ground, &clock)?;
+    let store = Store::open(&ground.store_url()?).await?;
+    let state_key = state_key::open(&store, &*keyring, &ground, &clock).await?;
+
+    // The upstream after the state, which knows whether there should be something in it.
+    let upstream = open_upstream(&store, &ground, &clock).await?;
+    let internal_bucket = create_internal_bucket(&*upstream).await?;
+
+    // Who may come in.
+    let secrets = Arc::new(Secrets::new(state_key));
+    let root = root::settle(&config.root, &store, &secrets, &ground.state, &clock).await?;
+    let access_keys = Arc::new(StoredAccessKeys::new(store.clone(), secrets));
+    let authenticator = Arc::new(Authenticator::new(access_keys.clone(), regions(&config.region), clock.clone()));
+
+    // What they find.
+    let index = Index::open(&config.store.index_path).await?;
+    let records = Arc::new(StoredBucketKeys(store.clone()));
+    let keys = BucketKeys::new(keyring.clone(), records, clock.clone(), CacheLimits::default());
+    let objects = Objects::new(Foundations {
+        upstream: upstream.clone(),
+        keys: keys.clone(),
+        store: store.clone(),
+        index: index.clone(),
+        clock: clock.clone(),
+        internal_bucket: internal_bucket.clone(),
+    });
+    let reopened = objects.reopen_uploads().await?;
+    if reopened > 0 {
+        info!(reopened, "uploads whose Complete was cut off are open again");
+    }
+    let gateway = Gateway::new(GatewayParts {
+        objects: objects.clone(),
+        authenticator: authenticator.clone(),
+        addressing: Addressing::new(config.domains),
+        region: region_name(&config.region),
+        regions: regions(&config.region),
+        clock,
+        metrics: metrics.clone(),
+    });
+
+    // Sockets last: from here on clients are answered.
+    let (s3_address, admin_address) = (s3.address(), admin.address());
+    let s3 = s3.listen().map_err(|error| address_error("listen", s3_address, error))?;
+    let admin = admin.listen().map_err(|error| address_error("admin_listen", admin_address, error))?;
+    let (s3_trigger, s3_shutdown) = shutdown();
+    let (admin_trigger, admin_shutdown) = shutdown();
+    let service = move |request, peer| {
+        let gateway = gateway.clone();
+        async move { gateway.handle(request, peer).await }
+    };
+    let serving =
+        tokio::spawn(edge::serve(s3, service, edge_limits(&config.limits), metrics.clone(), s3_shutdown.clone()));
+    let checks = Admin {
+        metrics: metrics.clone(),
+        checks: vec![
+            Box::new(KeyringCheck(keyring)),
+            Box::new(StoreCheck(store.clone())),
+            Box::new(UpstreamCheck(upstream.clone(), internal_bucket)),
+        ],
+        draining: s3_shutdown.clone(),
+    };
+    let administering = tokio::spawn(admin::serve(admin, checks, admin_shutdown));
+    let sweeping = tokio::spawn(jobs::sweep(objects, s3_shutdown.clone()));
+    let housekeeping = housekeeping::Housekeeping { authenticator, access_keys, keys, index: index.clone(), metrics };
+    let keeping = tokio::spawn(housekeeping.run(s3_shutdown));
+    info!(s3 = %s3_address, admin = %admin_address, upstream = config.upstream.name, "ready");
+    Ok(Running {
+        s3_address,
+        admin_address,
+        root,
+        s3_trigger,
+        serving,
+        admin_trigger,
+        administering,
+        background: [sweeping, keeping],
+        index,
+        upstream,
+        store,
+        _ground: ground,
+    })
+}
+
+/// A server that answers.
+pub struct Running {
+    s3_address: SocketAddr,
+    admin_address: SocketAddr,
+    root: ShownCredential,
+    s3_trigger: ShutdownTrigger,
+    serving: JoinHandle<Drained>,
+    admin_trigger: ShutdownTrigger,
+    administering: JoinHandle<io::Result<()>>,
+    background: [JoinHandle<()>; 2],
+    index: Index,
+    upstream: Arc<LocalUpstream>,
+    store: Store,
+    _ground: Ground,
+}
+
+impl Running {
+    /// Where S3 clients connect.
+    pub const fn s3_address(&self) -> SocketAddr {
+        self.s3_address
+    }
+
+    /// Where health and metrics are.
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// The root user's credential.
+    pub const fn root(&self) -> &ShownCredential {
+        &self.root
+    }
+
+    /// Waits until a listener ends by itself, which none should, and names it. Cancel-safe; once only.
+    pub async fn ended(&mut self) -> &'static str {
+        tokio::select! {
+            _ = &mut self.serving, if !self.serving.is_finished() => "S3",
+            _ = &mut self.administering, if !self.administering.is_finished() => "admin",
+        }
+    }
+
+    /// Ends in the reverse order of the start. Requests in flight may go on for the configured time.
+    pub async fn drain(self) {
+        self.s3_trigger.begin();
+        match self.serving.await {
+            Ok(Drained { cut_off: 0 }) => info!("every request was answered"),
+            Ok(Drained { cut_off }) => warn!(cut_off, "connections were cut off"),
+            Err(error) => warn!(%error, "the S3 listener broke off"),
+        }
+        for task in self.background {
+            if let Err(error) = task.await {
+                warn!(%error, "a background task broke off");
+            }
+        }
+        // Until here it says that we are draining.
+        self.admin_trigger.begin();
+        match self.administering.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "the admin listener failed"),
+            Err(error) => warn!(%error, "the admin listener broke off"),
+        }
+        self.index.close().await;
+        self.upstream.close().await;
+        self.store.close().await;
+        info!("down");
+    }
+}
+
+fn reserve(setting: &'static str, address: SocketAddr) -> Result<Reserved, StartError> {
+    Reserved::bind(address).map_err(|error| address_error(setting, address, error))
+}
+
+fn address_error(setting: &'static str, address: SocketAddr, source: io::Error) -> StartError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::AddressTaken { setting, address },
+        _ => StartError::Address { setting, address, source },
+    }
+}
+
+/// A keyring is made only where nothing could have been sealed under another one; it is on disk when this returns.
+fn open_keyring(ground: &Ground, clock: &Clock) -> Result<Arc<dyn Keyring>, StartError> {
+    let keyring = match ground.age {
+        Age::Fresh => {
+            if let Some(parent) = ground.keyring.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                ground::make_dir(parent)?;
+            }
+            LocalKeyring::create_new(&ground.keyring, clock.now())?
+        }
+        Age::Existing => LocalKeyring::open(&ground.keyring)?,
+    };
+    Ok(Arc::new(keyring))
+}
+
+async fn open_upstream(store: &Store, ground: &Ground, clock: &Clock) -> Result<Arc<LocalUpstream>, StartError> {
+    // A disk that is not mounted looks like a new one; buckets that are known say that it is not.
+    if ground.objects_are_vacant()? && !store.buckets(None, 1).await?.is_empty() {
+        return Err(StartError::ObjectsMissing { objects: ground.objects.clone(), state: ground.state.clone() });
+    }
+    Ok(Arc::new(LocalUpstream::open(&ground.objects, clock.clone()).await?))
+}
+
+async fn create_internal_bucket(upstream: &dyn Upstream) -> Result<BucketName, StartError> {
+    let bucket = BucketName::parse(INTERNAL_BUCKET).ok_or(UpstreamError::NoSuchBucket)?;
+    match upstream.create_bucket(&bucket).await {
+        Ok(()) | Err(UpstreamError::BucketExists) => Ok(bucket),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn region_name(region: &Region) -> String {
+    match region {
+        Region::Any => DEFAULT_REGION.to_owned(),
+        Region::Only(region) => region.clone(),
+    }
+}
+
+fn regions(region: &Region) -> RegionPolicy {
+    match region {
+        Region::Any => RegionPolicy::Any,
+        Region::Only(region) => RegionPolicy::Only { canonical: region.clone(), aliases: Vec::new() },
+    }
+}
+
+const fn edge_limits(limits: &Limits) -> EdgeLimits {
+    EdgeLimits {
+        max_connections: limits.max_connections,
+        header_read_timeout: limits.header_read_timeout,
+        idle_timeout: limits.idle_timeout,
+        drain_timeout: limits.drain_timeout,
+    }
+}

@@ -152,9 +152,9 @@ impl Metrics {
         self.response_bytes.inc_by(bytes);
     }
 
-    /// Counts a look-up in a cache.
-    pub fn cache_lookup(&self, cache: CacheName, result: CacheResult) {
-        self.caches.get_or_create(&CacheLabels { cache: cache.label(), result: result.label() }).inc();
+    /// Counts look-ups in a cache.
+    pub fn cache_lookups(&self, cache: CacheName, result: CacheResult, lookups: u64) {
+        self.caches.get_or_create(&CacheLabels { cache: cache.label(), result: result.label() }).inc_by(lookups);
     }
 
     /// Counts an accepted connection, as open until the guard is dropped.
@@ -219,7 +219,7 @@ mod tests {
         metrics.request_answered("GetObject", 206, Duration::from_millis(3));
         metrics.received(5);
         metrics.sent(7);
-        metrics.cache_lookup(CacheName::Index, CacheResult::Miss);
+        metrics.cache_lookups(CacheName::Index, CacheResult::Miss, 1);
         let text = metrics.render().unwrap();
         for line in [
             "crypt_keeper_requests_total{operation=\"GetObject\",status=\"206\"} 1",

@@ -136,7 +136,8 @@ pub struct Limits {
     /// From a connection's start, or its last answer, to the end of the next request's head. It also bounds how long
     /// a connection may idle between requests.
     pub header_read_timeout: Duration,
-    /// How long a client may neither take nor send a byte of a body that is under way.
+    /// How long a client may take no byte of an answer that is under way. (One that sends none of its body is the
+    /// gateway's to give up, which alone knows when it reads.)
     pub idle_timeout: Duration,
     /// How long requests in flight may go on after SIGTERM.
     pub drain_timeout: Duration,

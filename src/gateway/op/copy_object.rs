@@ -8,7 +8,7 @@ use crate::gateway::error::{Code, Failure};
 use crate::gateway::keep_alive;
 use crate::gateway::reply::Reply;
 use crate::gateway::terms;
-use crate::objects::{CopyObject, NewObject, ObjectFacts, Opened};
+use crate::objects::{CopyObject, NewObject, ObjectFacts};
 use crate::s3::conditions::{ReadConditions, Verdict};
 use crate::s3::copy_source::CopySource;
 use crate::s3::request::{CopyObjectRequest, Metadata, Tagging};
@@ -38,7 +38,7 @@ pub(super) async fn answer(
 
     let tags = match request.tagging.clone() {
         Tagging::Replace(tags) => tags.into_pairs(),
-        Tagging::Copy => source_tags(call, &source_bucket, &request.source, &source).await?,
+        Tagging::Copy => source_tags(call, &source_bucket, &request.source, &source.facts).await?,
     };
     let owner = permit.principal();
     let replace = match request.metadata.clone() {
@@ -123,9 +123,9 @@ async fn source_tags(
     call: &Call<'_>,
     bucket: &BucketRow,
     source: &CopySource,
-    opened: &Opened<Result<(), Refusal>>,
+    facts: &ObjectFacts,
 ) -> Result<Tags, Failure> {
-    if opened.facts.tag_count == 0 {
+    if facts.tag_count == 0 {
         return Ok(Tags::new());
     }
     // The tags are a right of their own.
