@@ -9,6 +9,7 @@ mod command_line;
 mod complete_multipart_upload;
 mod copy_object;
 mod delete_objects;
+mod durability;
 mod floors;
 mod get_object;
 mod harness;
