@@ -20,11 +20,18 @@ use crate::s3::xml::DECLARATION;
 use super::error::{Failure, Place};
 use super::reply::{Content, Reply};
 
-/// How long an outcome is waited for before the 200 goes out. Long enough that nearly every failure still has its own
-/// status, short enough for the shortest idle timeouts in front of us.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The distance between blanks: below the 15-60 s read timeouts that clients and load balancers have.
-const BLANK_EVERY: Duration = Duration::from_secs(5);
+/// When a waiting client hears something.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// How long an outcome is waited for before the 200 goes out.
+    patience: Duration,
+    /// The distance between blanks.
+    blank_every: Duration,
+}
+
+/// Long enough that nearly every failure still has its own status; short enough for the 15-60 s read timeouts that
+/// clients and load balancers have.
+const PACE: Pace = Pace { patience: Duration::from_secs(5), blank_every: Duration::from_secs(5) };
 
 /// The running operation; it owns all that it needs.
 pub(crate) type Outcome = Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send>>;
@@ -32,6 +39,7 @@ pub(crate) type Outcome = Pin<Box<dyn Future<Output = Result<Reply, Failure>> + 
 /// A body that is not known yet.
 pub(crate) struct KeepAlive {
     state: State,
+    pace: Pace,
     /// What an `<Error>` in the body says about the request.
     place: Place,
 }
@@ -42,14 +50,18 @@ enum State {
     Done,
 }
 
-/// The answer of `outcome`, or after [`PATIENCE`] a 200 that waits for it.
-pub(crate) async fn answer(mut outcome: Outcome, place: Place) -> Result<Reply, Failure> {
-    match timeout(PATIENCE, &mut outcome).await {
+/// The answer of `outcome`, or when that takes too long a 200 that waits for it.
+pub(crate) async fn answer(outcome: Outcome, place: Place) -> Result<Reply, Failure> {
+    answer_at(PACE, outcome, place).await
+}
+
+async fn answer_at(pace: Pace, mut outcome: Outcome, place: Place) -> Result<Reply, Failure> {
+    match timeout(pace.patience, &mut outcome).await {
         Ok(settled) => settled,
         Err(_elapsed) => {
             let mut reply = Reply::empty(StatusCode::OK);
             reply.headers.insert(CONTENT_TYPE, answer::XML);
-            reply.content = Content::Waiting(KeepAlive { state: State::Declaration(outcome), place });
+            reply.content = Content::Waiting(KeepAlive { state: State::Declaration(outcome), pace, place });
             Ok(reply)
         }
     }
@@ -61,7 +73,7 @@ impl KeepAlive {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Done => Poll::Ready(None),
             State::Declaration(outcome) => {
-                let mut every = interval_at(Instant::now() + BLANK_EVERY, BLANK_EVERY);
+                let mut every = interval_at(Instant::now() + self.pace.blank_every, self.pace.blank_every);
                 every.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 self.state = State::Blanks { outcome, every };
                 Poll::Ready(Some(Bytes::from_static(DECLARATION.as_bytes())))
@@ -92,5 +104,66 @@ impl KeepAlive {
             Some(rest) => document.slice_ref(rest),
             None => document,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use http::StatusCode;
+    use tokio::time::sleep;
+
+    use super::{Outcome, Pace, answer_at};
+    use crate::base::RequestId;
+    use crate::gateway::error::{Code, Failure, Place};
+    use crate::gateway::reply::{Content, Reply};
+    use crate::s3::xml::DECLARATION;
+
+    fn place() -> Place {
+        Place { request_id: RequestId::from_bytes([1; 16]), host_id: "host".into(), resource: "/data/key".into() }
+    }
+
+    const PACE: Pace = Pace { patience: Duration::from_millis(100), blank_every: Duration::from_millis(100) };
+
+    fn after(millis: u64, outcome: Result<Reply, Failure>) -> Outcome {
+        Box::pin(async move {
+            sleep(Duration::from_millis(millis)).await;
+            outcome
+        })
+    }
+
+    async fn sent(reply: Reply) -> Vec<String> {
+        let Content::Waiting(mut waiting) = reply.content else { panic!("the outcome was there at once") };
+        let mut chunks = Vec::new();
+        while let Some(chunk) = poll_fn(|context| waiting.poll_chunk(context)).await {
+            chunks.push(String::from_utf8(chunk.to_vec()).expect("text"));
+        }
+        chunks
+    }
+
+    #[tokio::test]
+    async fn soon_it_is_an_ordinary_answer() {
+        let refused = answer_at(PACE, after(1, Err(Failure::client(Code::NoSuchUpload))), place()).await;
+        assert_eq!(refused.err().map(|failure| failure.code()), Some(Code::NoSuchUpload));
+    }
+
+    #[tokio::test]
+    async fn late_it_is_a_declaration_blanks_and_the_document() {
+        let document = format!("{DECLARATION}<Done/>");
+        let reply = answer_at(PACE, after(350, Ok(Reply::xml(document))), place()).await.expect("a reply");
+        assert_eq!(reply.status, StatusCode::OK);
+        assert_eq!(sent(reply).await, [DECLARATION, " ", " ", "<Done/>"]);
+    }
+
+    #[tokio::test]
+    async fn late_failures_are_told_in_the_body() {
+        let reply =
+            answer_at(PACE, after(150, Err(Failure::client(Code::InvalidPart))), place()).await.expect("a reply");
+        let chunks = sent(reply).await;
+        assert_eq!(chunks[0], DECLARATION);
+        assert!(chunks[1].starts_with("<Error><Code>InvalidPart</Code>"), "{chunks:?}");
+        assert_eq!(chunks.len(), 2);
     }
 }

@@ -135,10 +135,11 @@ impl Failure {
         }
     }
 
-    /// With one more header.
+    /// With one more header, or another value of one that it has.
     #[must_use]
     pub(crate) fn header(mut self, name: HeaderName, value: impl AsRef<[u8]>) -> Self {
         if let Ok(value) = HeaderValue::from_bytes(value.as_ref()) {
+            self.headers.retain(|(other, _)| *other != name);
             self.headers.push((name, value));
         }
         self

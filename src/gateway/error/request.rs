@@ -10,7 +10,6 @@ impl From<S3Fault> for Failure {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one table")]
 fn place(fault: &S3Fault) -> Failure {
     let invalid_request = || Failure::client(Code::InvalidRequest);
     match fault {

@@ -1,4 +1,10 @@
 //! The gateway over its real floors.
 
 mod bench;
+mod bodies;
+mod buckets;
+mod checksums;
+mod copies;
+mod failures;
+mod multipart;
 mod objects;
