@@ -50,12 +50,10 @@ enum Origin {
     Upstream { suffix: Bytes },
 }
 
-/// What a pinned request found.
-enum Pinned {
-    /// The object is the one that was expected.
-    Same(Option<PlainReader>, StoredFacts),
-    /// It is another one by now.
-    Changed,
+/// What a pinned request found: exactly the expected object.
+struct Pinned {
+    body: Option<PlainReader>,
+    stored: StoredFacts,
 }
 
 impl Objects {
@@ -75,14 +73,14 @@ impl Objects {
         for _ in 0..=MAX_RESTARTS {
             let (decision, range) = select(&current.facts);
             match self.fetch(bucket, key, &current, range).await? {
-                Pinned::Same(body, stored) if stored.last_modified == current.facts.last_modified => {
+                Some(Pinned { body, stored }) if stored.last_modified == current.facts.last_modified => {
                     let mut facts = current.facts;
                     facts.tag_count = stored.tag_count;
                     return Ok(Opened { facts, decision, body });
                 }
                 // The same bytes, stored again: decide again with the date that is true now.
-                Pinned::Same(_, stored) => current.facts.last_modified = stored.last_modified,
-                Pinned::Changed => current = self.ask(bucket, key, version).await?,
+                Some(Pinned { stored, .. }) => current.facts.last_modified = stored.last_modified,
+                None => current = self.ask(bucket, key, version).await?,
             }
         }
         Err(ObjectError::Conflict)
@@ -183,14 +181,14 @@ impl Objects {
         Ok((dek, footer))
     }
 
-    /// Reads the wanted range of exactly this object, or only confirms that it is still there.
+    /// Reads the wanted range of exactly this object, or only confirms that it is still there; `None` when it changed.
     async fn fetch(
         &self,
         bucket: &BucketRow,
         key: &ObjectKey,
         current: &Current,
         range: Option<Range<u64>>,
-    ) -> Result<Pinned, ObjectError> {
+    ) -> Result<Option<Pinned>, ObjectError> {
         let object = ObjectRef { version: current.stored.version.clone(), ..ObjectRef::current(&bucket.name, key) };
         let upstream = &self.inner.upstream;
         let Some(range) = range else {
@@ -198,7 +196,7 @@ impl Objects {
                 Origin::Upstream { .. } => Some(current.stored.clone()),
                 Origin::Index => self.same(bucket, key, current, upstream.head_object(&object).await).await?,
             };
-            return Ok(stored.map_or(Pinned::Changed, |stored| Pinned::Same(None, stored)));
+            return Ok(stored.map(|stored| Pinned { body: None, stored }));
         };
         let plan = current
             .footer
@@ -207,7 +205,7 @@ impl Objects {
         let plaintext_bytes = range.end - range.start;
         if let Some(held) = current.held(&plan.stored) {
             let reader = PlainReader::start(plan.opener, StoredSource::Memory(held), plaintext_bytes).await?;
-            return Ok(Pinned::Same(Some(reader), current.stored.clone()));
+            return Ok(Some(Pinned { body: Some(reader), stored: current.stored.clone() }));
         }
         let slice = StoredRange::Slice { offset: plan.stored.start, len: plan.stored.end - plan.stored.start };
         let (facts, body) = match upstream.get_object(&object, slice, Some(&current.stored.etag)).await {
@@ -218,10 +216,10 @@ impl Objects {
             Err(error) => (Err(error), None),
         };
         let (Some(stored), Some(body)) = (self.same(bucket, key, current, facts).await?, body) else {
-            return Ok(Pinned::Changed);
+            return Ok(None);
         };
         let reader = PlainReader::start(plan.opener, StoredSource::Upstream(body), plaintext_bytes).await?;
-        Ok(Pinned::Same(Some(reader), stored))
+        Ok(Some(Pinned { body: Some(reader), stored }))
     }
 
     /// The upstream's facts, if they are of the object that was expected. (Backends exist that ignore If-Match on GET.)
