@@ -43,6 +43,17 @@ pub(crate) enum Content {
     Waiting(KeepAlive),
 }
 
+impl Content {
+    /// Whether nothing more is to come. hyper asks no body for more than its Content-Length, so the end is seen here.
+    const fn is_spent(&self) -> bool {
+        match self {
+            Self::Empty | Self::Object { remaining: 0, .. } => true,
+            Self::Whole(document) => document.is_empty(),
+            Self::Object { .. } | Self::Waiting(_) => false,
+        }
+    }
+}
+
 /// An answer that has not met the headers common to all answers yet.
 pub(crate) struct Reply {
     /// The status.
@@ -108,6 +119,9 @@ impl Reply {
     /// The answer as hyper takes it; `record` writes its log line when the body has gone out or was dropped.
     pub(crate) fn into_response(self, mut record: Record) -> Response<ReplyBody> {
         record.status = self.status.as_u16();
+        if self.content.is_spent() {
+            record.finished();
+        }
         let mut headers = self.headers;
         let body_bytes = match &self.content {
             Content::Empty if self.status == StatusCode::NO_CONTENT || self.status == StatusCode::NOT_MODIFIED => None,
@@ -170,6 +184,9 @@ impl Body for ReplyBody {
             }
             Poll::Ready(Some(Ok(chunk))) => {
                 this.record.bytes_out += chunk.len() as u64;
+                if this.content.is_spent() {
+                    this.record.finished();
+                }
                 Poll::Ready(Some(Ok(Frame::data(chunk))))
             }
             Poll::Ready(Some(Err(failure))) => {

@@ -107,10 +107,12 @@ async fn a_small_part_sent_again() {
     let key = world.key("k");
     let id = world.begin(&key, None).await;
     world.part(&key, &id, 1, &pattern(5 * MIB)).await.expect("stored");
-    world.part(&key, &id, 1, b"one").await.expect("stored");
+    let first = world.part(&key, &id, 1, b"one").await.expect("stored");
     let last = world.part(&key, &id, 1, b"two").await.expect("stored");
     let listed = world.objects.list_parts(&world.bucket, &key, &id, 0, 1000).await.expect("lists");
     assert_eq!((listed.parts.len(), listed.parts[0].plaintext_bytes), (1, 3));
+    let old = world.complete(&key, &id, &[(1, first.etag)]).await;
+    assert!(matches!(old, Err(ObjectError::InvalidPart { .. })), "the last attempt to finish is the part");
     world.complete(&key, &id, &[(1, last.etag)]).await.expect("completes");
     assert_eq!(world.get(&key).await.expect("readable").1, b"two");
     assert_eq!(world.held().await, 0);

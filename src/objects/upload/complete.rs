@@ -187,8 +187,9 @@ impl Objects {
         let mut chosen = Vec::with_capacity(complete.parts.len());
         for (at, part) in complete.parts.iter().enumerate() {
             let attempts = rows.iter().filter(|row| row.number == part.number);
+            let last = attempts.clone().max_by_key(|row| row.finished_seq);
             let mut matching = Vec::new();
-            for row in attempts {
+            for row in attempts.filter(|row| last.is_some_and(|last| may_be_the_part(row, last))) {
                 let digests = upload.digests(row)?;
                 if part.etag == Some(digests.md5) {
                     matching.push(Chosen { row: row.clone(), digests });
@@ -228,6 +229,16 @@ impl Objects {
             }
             all.extend(page.into_iter().map(|part| (part.number, part.etag)));
         }
+    }
+}
+
+/// Whether an attempt can still be the part, when `last` finished last: nothing stands against a held-back one that
+/// finished last, and of several at the upstream only the upstream knows the last.
+fn may_be_the_part(row: &PartRow, last: &PartRow) -> bool {
+    match (&row.place, &last.place) {
+        (PartPlace::Upstream(_), PartPlace::Upstream(_)) => true,
+        (PartPlace::Held(_), PartPlace::Held(_)) => row.finished_seq == last.finished_seq,
+        (PartPlace::Upstream(_), PartPlace::Held(_)) | (PartPlace::Held(_), PartPlace::Upstream(_)) => false,
     }
 }
 
