@@ -83,6 +83,20 @@ fn ranges_across_segments() {
     }
 }
 
+/// A range that is longer than one frame (256 KiB) and not aligned with segments: the last segment of one frame is the
+/// first of the next, and at the very end nothing more is to be fetched.
+#[test]
+fn long_ranges_that_are_not_aligned() {
+    let body = bytes(3, 1_000_000);
+    let server = with_object(&body);
+    for (first, last) in [(17, body.len() - 1), (17, body.len() - 18), (16_383, 700_000), (262_143, 262_144 + 262_145)]
+    {
+        let reply = server.send(&Request::get("/get/k").header("range", &format!("bytes={first}-{last}")));
+        reply.assert_status(206);
+        assert!(reply.body == body[first..=last], "bytes={first}-{last}");
+    }
+}
+
 /// Precedence: If-Match before If-Unmodified-Since, If-None-Match before If-Modified-Since.
 #[test]
 fn conditions() {

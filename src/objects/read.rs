@@ -79,12 +79,14 @@ impl PlainReader {
         let mut written = 0;
         // Behind the last plaintext there may be a last, empty segment, which says that nothing is missing.
         while written < frame_bytes || (is_last && !self.opener.is_complete()) {
-            if self.filled.is_empty() && !self.refill().await? {
-                return Err(UpstreamError::Unavailable("the stored object ended before its end".into()).into());
-            }
+            // Before anything is fetched: the opener may still hold the rest of a segment that the last frame cut.
             let opened = self.opener.open(&self.stored[self.filled.clone()], &mut frame[written..])?;
+            let progress = opened.consumed + opened.plain.len();
             self.filled.start += opened.consumed;
             written += opened.plain.len();
+            if progress == 0 && !(self.filled.is_empty() && self.refill().await?) {
+                return Err(UpstreamError::Unavailable("the stored object ended before its end".into()).into());
+            }
         }
         self.unopened_bytes -= written as u64;
         Ok((written > 0).then(|| Bytes::from(frame)))
