@@ -304,6 +304,36 @@ fn objects_that_are_not_mounted() {
     assert_refused(&server.data(), &["objects is empty", "mount"]);
 }
 
+/// A core dump would hold every key in memory.
+#[test]
+fn no_core_dumps() {
+    let data = temporary();
+    let server = Server::start(dev(data.path()));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).expect("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("the limit");
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+}
+
+#[test]
+fn logs_in_json() {
+    let dir = temporary();
+    let config = dir.path().join("ck.toml");
+    let text = "listen = \"127.0.0.1:0\"\n[root]\naccess_key_id = \"AKIAJSON\"\nsecret_access_key = { file = \"secret\" }\n\
+         [store]\nurl = \"sqlite:state.db\"\n[upstream.default]\nkind = \"local\"\npath = \"objects\"\n\
+         [keyring]\nkind = \"local\"\npath = \"keyring\"\n[log]\nformat = \"json\"\nlevel = \"info\"\n";
+    fs::write(&config, text).expect("the configuration");
+    fs::write(dir.path().join("secret"), SECRET).expect("the secret");
+    let mut serve = binary();
+    serve.args(["serve", "--config"]).arg(&config);
+    let server = Server::start(serve);
+    get(server.address, "/");
+    let (code, log) = server.stop(Signal::TERM);
+    assert_eq!(code, Some(0));
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).expect("every line is JSON")).collect();
+    assert!(lines.iter().any(|line| line["target"] == "access" && line["status"] == 403), "{log}");
+}
+
 /// The second signal means it: nobody waits for the drain any more.
 #[test]
 fn second_signal_cuts_the_drain_short() {

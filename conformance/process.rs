@@ -119,6 +119,11 @@ impl Server {
         fs::read_to_string(&self.stderr).expect("the log is readable")
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
