@@ -18,7 +18,7 @@ use crate::authn::{Authenticator, RegionPolicy};
 use crate::base::{Clock, Metrics};
 use crate::objects::Objects;
 use crate::s3::date::http_date;
-use crate::s3::{Addressing, RequestView, Support, answer};
+use crate::s3::{Addressing, Operation, RequestView, S3Fault, Support, answer};
 
 use self::access::Record;
 use self::body::Arriving;
@@ -114,13 +114,28 @@ impl Gateway {
                 .saying("Content-Length and Transfer-Encoding must not come together"));
         }
         // A closed set of operations: what fits none is refused by name, never passed on.
-        let parsed = crate::s3::parse(&head.method, &head.uri, &head.headers, &self.parts.addressing)?;
-        record.understood(&parsed);
-        // The signature before anything is looked up: strangers learn nothing, not even which buckets there are.
+        let parsed = crate::s3::parse(&head.method, &head.uri, &head.headers, &self.parts.addressing);
+        if let Ok(parsed) = &parsed {
+            record.understood(parsed);
+        }
+        // Browsers ask before they sign anything; they get no more than a no.
+        if let Err(preflight @ S3Fault::CorsNotEnabled) = parsed {
+            return Err(preflight.into());
+        }
+        // The signature before anything is told or looked up: strangers learn nothing.
         let who = self.parts.authenticator.authenticate(head).await?;
         record.access_key_id = Some(who.access_key_id().to_owned());
+        let parsed = parsed?;
+        // A body that is framed for streaming where none streams would be read as something else than was signed.
+        if who.payload().decoder().is_some()
+            && !matches!(parsed.operation, Operation::PutObject | Operation::UploadPart)
+        {
+            return Err(
+                Failure::client(Code::InvalidRequest).saying("The value of x-amz-content-sha256 header is invalid.")
+            );
+        }
         if parsed.operation.support() == Support::NotImplemented {
-            return Err(crate::s3::S3Fault::OperationNotImplemented(parsed.operation).into());
+            return Err(S3Fault::OperationNotImplemented(parsed.operation).into());
         }
         // Headers that ask for what we do not do, before anything is done without it.
         let view = RequestView::new(&parsed, &head.headers)?;

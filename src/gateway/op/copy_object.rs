@@ -24,7 +24,9 @@ pub(super) async fn answer(
     call: &Call<'_>,
     bucket: &BucketRow,
     permitted: Permitted<CopyObjectRequest>,
+    body_bytes: Option<u64>,
 ) -> Result<Reply, Failure> {
+    refuse_body(body_bytes)?;
     let (permit, request) = permitted.into_parts();
     let source_bucket = permitted_source(call, &request.source).await?;
     let now = call.clock().now();
@@ -68,6 +70,14 @@ pub(super) async fn answer(
         Ok(Reply::xml(document).with(answer::put_headers(None, None)))
     };
     keep_alive::answer(Box::pin(outcome), call.place.clone()).await
+}
+
+/// A copy with a body would be a PUT whose body is ignored.
+pub(super) fn refuse_body(body_bytes: Option<u64>) -> Result<(), Failure> {
+    match body_bytes {
+        None | Some(0) => Ok(()),
+        Some(_) => Err(Failure::client(Code::InvalidRequest).saying("The body of a copy request must be empty.")),
+    }
 }
 
 /// The source's bucket, once the caller may read this object of it, at this version: whoever may write the destination

@@ -57,6 +57,7 @@ pub(super) async fn dispatch(
             other => Err(S3Fault::OperationNotImplemented(other).into()),
         };
     };
+    let body_bytes = body.payload_bytes(call.who.payload());
     match operation {
         Op::HeadBucket => Ok(head_bucket::answer(bucket, &permit.with(BucketRequest::parse(view)?))),
         Op::GetBucketLocation => Ok(get_bucket_location::answer(bucket, &permit.with(BucketRequest::parse(view)?))),
@@ -73,7 +74,9 @@ pub(super) async fn dispatch(
         Op::GetObject => get_object::answer(call, bucket, permit.with(GetObjectRequest::parse(view)?)).await,
         Op::HeadObject => head_object::answer(call, bucket, permit.with(GetObjectRequest::parse(view)?)).await,
         Op::PutObject => put_object::answer(call, bucket, permit.with(PutObjectRequest::parse(view)?), body).await,
-        Op::CopyObject => copy_object::answer(call, bucket, permit.with(CopyObjectRequest::parse(view)?)).await,
+        Op::CopyObject => {
+            copy_object::answer(call, bucket, permit.with(CopyObjectRequest::parse(view)?), body_bytes).await
+        }
         Op::DeleteObject => delete_object::answer(call, bucket, permit.with(DeleteObjectRequest::parse(view)?)).await,
         Op::GetObjectTagging => {
             get_object_tagging::answer(call, bucket, permit.with(ObjectRequest::parse(view)?)).await
@@ -90,7 +93,7 @@ pub(super) async fn dispatch(
         }
         Op::UploadPart => upload_part::answer(call, bucket, permit.with(UploadPartRequest::parse(view)?), body).await,
         Op::UploadPartCopy => {
-            upload_part_copy::answer(call, bucket, permit.with(UploadPartCopyRequest::parse(view)?)).await
+            upload_part_copy::answer(call, bucket, permit.with(UploadPartCopyRequest::parse(view)?), body_bytes).await
         }
         Op::ListParts => list_parts::answer(call, bucket, permit.with(ListPartsRequest::parse(view)?)).await,
         Op::ListMultipartUploads => {

@@ -14,14 +14,16 @@ use crate::s3::request::UploadPartCopyRequest;
 use crate::s3::{answer, xml};
 use crate::store::BucketRow;
 
-use super::copy_object::{Refusal, check_source, permitted_source};
+use super::copy_object::{Refusal, check_source, permitted_source, refuse_body};
 
 /// Answers it.
 pub(super) async fn answer(
     call: &Call<'_>,
     bucket: &BucketRow,
     permitted: Permitted<UploadPartCopyRequest>,
+    body_bytes: Option<u64>,
 ) -> Result<Reply, Failure> {
+    refuse_body(body_bytes)?;
     let (_permit, request) = permitted.into_parts();
     let source_bucket = permitted_source(call, &request.source).await?;
     let now = call.clock().now();

@@ -194,6 +194,25 @@ async fn checksums_of_parts_and_object() {
 }
 
 #[tokio::test]
+async fn large_parts_out_of_a_large_object() {
+    let bench = Bench::new().await;
+    let source: Vec<u8> = (0..=255).cycle().take(2 * PART + 12_345).collect();
+    bench.put("/data/source", source.clone()).await.expect(200);
+    let upload = Upload::begin(&bench, &[]).await;
+    let cut = PART + 17;
+    let mut etags = Vec::new();
+    for (number, range) in [(1, 0..cut), (2, cut..source.len())] {
+        let target = upload.target(&format!("partNumber={number}&"));
+        let copy = Send::new("PUT", &target)
+            .header("x-amz-copy-source", "data/source")
+            .header("x-amz-copy-source-range", format!("bytes={}-{}", range.start, range.end - 1));
+        etags.push(bench.send(copy).await.expect(200).element("ETag").expect("one").replace("&quot;", "\""));
+    }
+    upload.complete(&[(1, &etags[0]), (2, &etags[1])]).await.expect(200);
+    assert!(bench.get("/data/key").await.bytes() == source);
+}
+
+#[tokio::test]
 async fn parts_out_of_objects() {
     let bench = Bench::new().await;
     let source: Vec<u8> = (0..=255).cycle().take(70_000).collect();

@@ -175,6 +175,30 @@ async fn ranges() {
     }
 }
 
+/// Frames and segments do not line up with the range; its last bytes may wait in the opener when all stored ones are in.
+#[tokio::test]
+async fn long_ranges_that_line_up_with_nothing() {
+    let bench = Bench::new().await;
+    let body: Vec<u8> = (0..=250).cycle().take(1_000_003).collect();
+    bench.put("/data/key", body.clone()).await.expect(200);
+    let frame = 262_144;
+    for (start, end) in [
+        (0, frame),
+        (0, frame + 17),
+        (17, frame + 17),
+        (17, 2 * frame),
+        (1, 1_000_003),
+        (16_383, 16_384 + 3 * frame),
+        (16_384, 16_385 + 3 * frame),
+        (500_000, 1_000_003),
+        (5_000, 5_000 + 2 * frame),
+    ] {
+        let range = format!("bytes={start}-{}", end - 1);
+        let got = bench.send(Send::new("GET", "/data/key").header("range", range.as_str())).await.expect(206);
+        assert!(got.bytes() == &body[start..end], "{range}");
+    }
+}
+
 #[tokio::test]
 async fn ranges_of_an_empty_object() {
     let bench = Bench::new().await;
