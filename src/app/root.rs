@@ -55,8 +55,16 @@ struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    /// The configuration wins over the database: another secret, or a key that was switched off, is replaced.
+    /// The configuration wins over the database: another secret, or a key that was switched off, is replaced, and a
+    /// key that an earlier configuration named stops working: whoever replaces a leaked key expects no less.
     async fn given(&self, access_key_id: &str, secret: &SecretText) -> Result<ShownCredential, StartError> {
+        for row in self.store.access_keys_of(self.root).await? {
+            let is_named = row.access_key_id == access_key_id;
+            if !is_named && row.status == AccessKeyStatus::Active && self.open(&row)?.0 == Origin::Configured {
+                tracing::warn!(access_key_id = row.access_key_id, "no longer configured for root; switched off");
+                self.store.set_access_key_status(&row.access_key_id, AccessKeyStatus::Inactive).await?;
+            }
+        }
         let shown = ShownCredential { access_key_id: access_key_id.to_owned(), secret: None };
         if let Some(row) = self.store.access_key(access_key_id).await? {
             if row.principal != self.root {
@@ -157,15 +165,20 @@ pub(super) mod tests {
         store.set_access_key_status("AKROOT", AccessKeyStatus::Inactive).await.unwrap();
         settled(given("AKROOT", "the second")).await.unwrap();
         assert_eq!(stored(&store, &secrets, "AKROOT").await, expected);
-        // Another id is one more key of the same root user.
+        // Another id takes the place of the one that was configured before.
         settled(given("AKOTHER", "the second")).await.unwrap();
-        assert_eq!(stored(&store, &secrets, "AKROOT").await, expected);
+        let (status, _) = stored(&store, &secrets, "AKROOT").await.unwrap();
+        assert_eq!(status, AccessKeyStatus::Inactive);
         let owners = [store.access_key("AKROOT").await, store.access_key("AKOTHER").await];
         let [one, other] = owners.map(|row| row.unwrap().unwrap().principal);
         assert_eq!(one, other);
         // Without the configuration a key of our own is made: the given ones are not ours to show.
         let shown = settled(RootCredential::Generated).await.unwrap();
         assert!(shown.access_key_id.starts_with("CK") && shown.secret.is_some());
+        // It is a second key of the root user, and goes on working beside a given one.
+        settled(given("AKOTHER", "the third")).await.unwrap();
+        let (status, _) = stored(&store, &secrets, &shown.access_key_id).await.unwrap();
+        assert_eq!(status, AccessKeyStatus::Active);
     }
 
     #[tokio::test]
