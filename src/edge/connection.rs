@@ -21,6 +21,9 @@ use crate::base::Shutdown;
 /// A request's line and headers together. A key of 1024 bytes takes 3 KiB in a URL, 2 KiB of metadata as much, a
 /// session token some: this is several times what any client sends.
 const MAX_HEAD_BYTES: usize = 64 << 10;
+/// S3 takes 8 KiB of headers, and the shortest `x-amz-meta-a:` line has 15 bytes. hyper's own limit is 100, which a client
+/// with much metadata exceeds.
+const MAX_HEADERS: usize = 512;
 /// How long we wait for the next bytes of a body that nobody wants, and for all of them.
 const LINGER_STEP: Duration = Duration::from_secs(2);
 const LINGER_TOTAL: Duration = Duration::from_secs(10);
@@ -46,6 +49,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_timeout)
         .max_header_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
         // A client may close its sending side after the request and still wants the answer.
         .half_close(true)
         .serve_connection(stream, service);

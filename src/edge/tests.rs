@@ -123,6 +123,18 @@ async fn one_connection_serves_many_requests() {
     assert!(toy.metrics.render().unwrap().contains("crypt_keeper_connections 1\n"));
 }
 
+/// A hundred is hyper's limit, and not S3's.
+#[tokio::test]
+async fn as_many_headers_as_metadata_can_have() {
+    let toy = Toy::start(LIMITS);
+    for (headers, status) in [(500, "HTTP/1.1 200"), (600, "HTTP/1.1 431")] {
+        let lines: String = (0..headers).map(|at| format!("x-amz-meta-{at}:\r\n")).collect();
+        let mut client = toy.send(&format!("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n")).await;
+        let (got, _) = read_to_end(&mut client).await;
+        assert!(got.starts_with(status), "{headers}: {got}");
+    }
+}
+
 #[tokio::test]
 async fn http2_preface_is_refused() {
     let toy = Toy::start(LIMITS);
