@@ -20,9 +20,11 @@ pub(super) async fn answer(call: &Call<'_>, permitted: Permitted<ListBucketsRequ
     let more = shown.len() > max;
     shown.truncate(max);
     let next = shown.last().filter(|_| more).map(|last| ContinuationToken { after: last.name.as_str().to_owned() });
-    let entries: Vec<BucketEntry<'_>> =
-        shown.iter().map(|bucket| BucketEntry { name: bucket.name.as_str(), created: bucket.created }).collect();
-    let page = BucketPage { buckets: &entries, region: call.region(), next: next.as_ref() };
+    let entries: Vec<BucketEntry<'_>> = shown
+        .iter()
+        .map(|bucket| BucketEntry { name: bucket.name.as_str(), created: bucket.created, region: &bucket.region })
+        .collect();
+    let page = BucketPage { buckets: &entries, next: next.as_ref() };
     let owner = terms::OwnerText::of(call.principal());
     Ok(Reply::xml(xml::list_all_my_buckets_result(request, &page, &owner.as_xml())))
 }

@@ -189,3 +189,17 @@ async fn virtual_hosts() {
     bench.send(Send::new("PUT", "/a//b").header("host", "data.s3.test").body("hello")).await.expect(200);
     assert_eq!(bench.get("/data/a//b").await.expect(200).bytes(), b"hello");
 }
+
+/// One bucket, one region: whoever asks, and however.
+#[tokio::test]
+async fn a_buckets_region_is_the_same_in_every_answer() {
+    let bench = Bench::without_buckets().await;
+    let asked =
+        "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
+    bench.send(Send::new("PUT", "/there").body(asked)).await.expect(200);
+    let head = bench.send(Send::new("HEAD", "/there")).await.expect(200);
+    assert_eq!(head.header("x-amz-bucket-region"), Some("eu-west-1"));
+    assert!(bench.get("/there?location").await.expect(200).text().contains(">eu-west-1<"));
+    assert_eq!(bench.get("/?max-buckets=5").await.element("BucketRegion").as_deref(), Some("eu-west-1"));
+    assert_eq!(bench.get("/?bucket-region=us-east-1").await.expect(200).element("Name"), None);
+}

@@ -41,6 +41,8 @@ pub struct BucketEntry<'a> {
     pub name: &'a str,
     /// When it was made.
     pub created: Timestamp,
+    /// Where it is, as GetBucketLocation and HeadBucket say.
+    pub region: &'a str,
 }
 
 /// A page of ListBuckets.
@@ -48,8 +50,6 @@ pub struct BucketEntry<'a> {
 pub struct BucketPage<'a> {
     /// Its buckets, by name.
     pub buckets: &'a [BucketEntry<'a>],
-    /// The region of them all.
-    pub region: &'a str,
     /// Where the next page begins.
     pub next: Option<&'a ContinuationToken>,
 }
@@ -66,7 +66,7 @@ pub fn list_all_my_buckets_result(request: &ListBucketsRequest, page: &BucketPag
                     xml.text("Name", bucket.name);
                     xml.text("CreationDate", &iso8601(bucket.created));
                     if paged {
-                        xml.text("BucketRegion", page.region);
+                        xml.text("BucketRegion", bucket.region);
                     }
                 });
             }
@@ -409,9 +409,9 @@ mod tests {
 
     #[test]
     fn buckets_name_their_region_to_clients_that_know_pages() {
-        let buckets = [BucketEntry { name: "b-1", created: AT }];
+        let buckets = [BucketEntry { name: "b-1", created: AT, region: "eu-west-1" }];
         let next = ContinuationToken { after: "b-1".to_owned() };
-        let page = BucketPage { buckets: &buckets, region: "eu-west-1", next: Some(&next) };
+        let page = BucketPage { buckets: &buckets, next: Some(&next) };
         for (line, region) in [("GET /", None), ("GET /?max-buckets=1", Some("eu-west-1"))] {
             let request = read(line, &[], ListBucketsRequest::parse).expect("sound");
             let root = tree(&list_all_my_buckets_result(&request, &page, &OWNER), "ListAllMyBucketsResult");
