@@ -41,7 +41,7 @@ pub struct BodyChecksums {
 impl BodyChecksums {
     /// Reads them. At most one checksum, by header or by trailer.
     pub fn parse(request: &RequestView<'_>) -> Result<Self, S3Fault> {
-        let content_md5 = request.text("content-md5")?.map(|text| parse_md5(&text)).transpose()?;
+        let Self { content_md5, .. } = Self::parse_md5_alone(request)?;
         let checksum = match (declared(request)?, trailer(request)?) {
             (Some((algorithm, text)), None) => {
                 let invalid = || S3Fault::InvalidChecksumValue { header: algorithm.header().into() };
@@ -58,6 +58,12 @@ impl BodyChecksums {
             _ => {}
         }
         Ok(Self { content_md5, checksum })
+    }
+
+    /// Only Content-MD5, for CompleteMultipartUpload: its x-amz-checksum-* are the object's, not the document's.
+    pub fn parse_md5_alone(request: &RequestView<'_>) -> Result<Self, S3Fault> {
+        let content_md5 = request.text("content-md5")?.map(|text| parse_md5(&text)).transpose()?;
+        Ok(Self { content_md5, checksum: BodyChecksum::None })
     }
 
     /// As [`Self::parse`], for operations that refuse a body without any.

@@ -13,7 +13,6 @@ use crate::gateway::keep_alive;
 use crate::gateway::reply::Reply;
 use crate::gateway::terms;
 use crate::objects::{CompleteUpload, CompletedPart};
-use crate::s3::checksum::BodyChecksums;
 use crate::s3::request::CompleteMultipartUploadRequest;
 use crate::s3::xml::{self, CompletedUpload, MAX_COMPLETE_XML_BYTES};
 use crate::s3::{answer as headers, xml::complete_multipart_upload};
@@ -27,8 +26,7 @@ pub(super) async fn answer(
     body: &mut Arriving,
 ) -> Result<Reply, Failure> {
     let (_permit, request) = permitted.into_parts();
-    // The checksum headers of this request are the object's, not the document's.
-    let document = body.document(call.who.payload(), BodyChecksums::default(), MAX_COMPLETE_XML_BYTES).await?;
+    let document = body.document(call.who.payload(), request.document, MAX_COMPLETE_XML_BYTES).await?;
     let listed =
         complete_multipart_upload(&document).map_err(|fault| Failure::from(fault).about_upload(&request.upload_id))?;
     let parts: Vec<CompletedPart> = listed

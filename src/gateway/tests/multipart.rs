@@ -132,6 +132,20 @@ async fn lists_of_parts_that_are_wrong() {
     assert_eq!(bench.get("/data/key").await.bytes(), &[2; 100]);
 }
 
+/// Over UNSIGNED-PAYLOAD it is all that binds the list of parts.
+#[tokio::test]
+async fn a_list_of_parts_must_have_its_content_md5() {
+    let bench = Bench::new().await;
+    let upload = Upload::begin(&bench, &[]).await;
+    let part = etag(&upload.part(1, b"hello".to_vec()).await.expect(200));
+    let unsigned = ("x-amz-content-sha256", "UNSIGNED-PAYLOAD");
+    let other = ("content-md5", "XUFAKrxLKna5cZ2REBfFkg==");
+    upload.complete_with(&[(1, &part)], &[unsigned, other]).await.refused(400, "BadDigest");
+    upload.complete_with(&[(1, &part)], &[unsigned, ("content-md5", "x")]).await.refused(400, "InvalidDigest");
+    bench.get("/data/key").await.refused(404, "NoSuchKey");
+    upload.complete_with(&[(1, &part)], &[unsigned]).await.expect(200);
+}
+
 #[tokio::test]
 async fn a_part_that_was_sent_again_is_the_part() {
     let bench = Bench::new().await;

@@ -125,6 +125,8 @@ pub struct CompleteMultipartUploadRequest {
     pub key: ObjectKey,
     /// Its id, as the client sent it.
     pub upload_id: String,
+    /// Of the body.
+    pub document: BodyChecksums,
     /// The object's checksum, to be compared.
     pub checksum: Option<ObjectChecksumClaim>,
     /// The type it must have been begun with.
@@ -148,6 +150,7 @@ impl CompleteMultipartUploadRequest {
             bucket,
             key,
             upload_id,
+            document: BodyChecksums::parse_md5_alone(request)?,
             checksum: ObjectChecksumClaim::parse(request)?,
             checksum_type: parse_kind(request)?,
             object_bytes: request.text("x-amz-mp-object-size")?.map(|text| size(&text)).transpose()?,
