@@ -108,7 +108,9 @@ impl Gateway {
         record: &mut Record,
         place: &Place,
     ) -> Result<Reply, Failure> {
-        // Two lengths are how a request hides in another one; nothing of it is believed.
+        // Two lengths are how a request hides in another one; nothing of it is believed. hyper itself believes the
+        // Transfer-Encoding, takes the other away and ends the connection after the answer (RFC 9112, 6.3); this is for
+        // any other way in.
         if body.has_two_lengths() {
             return Err(Failure::client(Code::InvalidRequest)
                 .saying("Content-Length and Transfer-Encoding must not come together"));
