@@ -41,6 +41,7 @@ impl Objects {
         if *name == self.inner.internal_bucket {
             return Err(ObjectError::BucketExists { owner: PrincipalId::from_bytes([0; 16]) });
         }
+        let _one_at_a_time = self.bucket_changes.lock().await;
         if let Some(row) = self.inner.store.bucket(name).await? {
             return match self.inner.upstream.create_bucket(name).await {
                 // A delete was cut off after its first step; nothing was in it, so its ids may serve again.
@@ -76,8 +77,18 @@ impl Objects {
         }
     }
 
-    /// Removes an empty bucket: upstream first, because the row's ids are what its objects are bound to.
+    /// Removes an empty bucket: upstream first, because the row's ids are what its objects are bound to. It goes on when
+    /// its caller goes away, or a bucket made in between would lose its row to the second step.
     pub async fn delete_bucket(&self, bucket: &BucketRow) -> Result<(), ObjectError> {
+        let (objects, bucket) = (self.clone(), bucket.clone());
+        let removal = tokio::spawn(async move { objects.remove_bucket(&bucket).await });
+        let broken_off = |_| Err(UpstreamError::Unavailable("removing a bucket broke off".into()).into());
+        removal.await.unwrap_or_else(broken_off)
+    }
+
+    async fn remove_bucket(&self, bucket: &BucketRow) -> Result<(), ObjectError> {
+        let _one_at_a_time = self.bucket_changes.lock().await;
+        self.check_bucket(bucket).await?;
         match self.inner.upstream.delete_bucket(&bucket.name).await {
             Ok(()) | Err(UpstreamError::NoSuchBucket) => {}
             Err(error) => return Err(upstream_error(error)),
@@ -85,6 +96,12 @@ impl Objects {
         self.inner.store.delete_bucket(bucket.bucket_id).await?;
         self.inner.index.forget_bucket(bucket.bucket_id);
         Ok(())
+    }
+
+    /// Whether a bucket is still the one that it was when its row was read, and not another one of the same name.
+    pub(super) async fn check_bucket(&self, bucket: &BucketRow) -> Result<(), ObjectError> {
+        let found = self.inner.store.bucket_by_id(bucket.bucket_id).await?;
+        found.map(drop).ok_or(ObjectError::NoSuchBucket)
     }
 
     async fn is_empty(&self, name: &BucketName) -> Result<bool, ObjectError> {

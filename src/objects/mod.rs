@@ -51,6 +51,8 @@ pub const DEFAULT_UPSTREAM: &str = "default";
 #[derive(Clone)]
 pub struct Objects {
     inner: Arc<Foundations>,
+    /// Held while a bucket is made or removed: each is two steps, and the steps of two must not mix.
+    bucket_changes: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What [`Objects`] stands on.
@@ -72,7 +74,7 @@ pub struct Foundations {
 impl Objects {
     /// Over its foundations.
     pub fn new(on: Foundations) -> Self {
-        Self { inner: Arc::new(on) }
+        Self { inner: Arc::new(on), bucket_changes: Arc::default() }
     }
 }
 

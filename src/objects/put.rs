@@ -12,7 +12,7 @@ use crate::envelope::{ContentHeader, Manifest, ManifestPart, ObjectName, Wrapped
 use crate::hashing::DigestSet;
 use crate::keys::UnwrappedDek;
 use crate::store::BucketRow;
-use crate::upstream::{PutBody, Tags, UpstreamError, VersionId};
+use crate::upstream::{ObjectRef, PutBody, StoredFacts, Tags, UpstreamError, VersionId, WriteCondition};
 
 use super::Objects;
 use super::condition::WriteGuard;
@@ -176,8 +176,24 @@ impl Objects {
             Err(error) => return Err(self.refused_write(bucket, key, &guard, error).await),
         };
         sealed?;
+        if let Err(error) = self.check_bucket(bucket).await {
+            self.take_back(bucket, key, &stored).await;
+            return Err(error);
+        }
         let footer = WrittenFooter { wrapped: &body.wrapped, footer_id, bytes: footer.into() };
         Ok(self.remember_written(bucket, key, draft, &stored, footer).await)
+    }
+
+    /// The bucket was removed and made again under a body that took its time: nobody can read what was written, because
+    /// it is bound to the bucket that is gone.
+    async fn take_back(&self, bucket: &BucketRow, key: &ObjectKey, stored: &StoredFacts) {
+        let object = ObjectRef::current(&bucket.name, key);
+        let condition = WriteCondition::Matches(stored.etag.clone());
+        match self.inner.upstream.delete_object(&object, condition).await {
+            Ok(_) | Err(UpstreamError::NoSuchKey | UpstreamError::NoSuchBucket | UpstreamError::PreconditionFailed) => {
+            }
+            Err(error) => tracing::warn!(%error, "an object of a bucket that is gone was left behind"),
+        }
     }
 
     fn stored_bytes(&self, new: &NewStored<'_>) -> Result<u64, ObjectError> {

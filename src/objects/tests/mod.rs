@@ -22,6 +22,7 @@ use super::{
     BodyRefused, Foundations, NewObject, ObjectError, ObjectFacts, Objects, PlainSource, PutObject, WriteGuard, Written,
 };
 
+mod buckets;
 mod get_put;
 mod multipart;
 mod watched;
@@ -33,16 +34,19 @@ struct World {
     objects: Objects,
     upstream: Arc<Watched>,
     bucket: BucketRow,
+    /// The proxy's clock; the upstream has its own.
+    clock: Clock,
     _dir: TempDir,
 }
 
 impl World {
     async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let (objects, upstream) = build(dir.path()).await;
+        let clock = Clock::manual(Clock::System.now());
+        let (objects, upstream) = build(dir.path(), &clock).await;
         let name = BucketName::parse("bucket").expect("a name");
         let bucket = objects.create_bucket(&name, owner(), "us-east-1").await.expect("a bucket");
-        Self { objects, upstream, bucket, _dir: dir }
+        Self { objects, upstream, bucket, clock, _dir: dir }
     }
 
     fn key(&self, key: &str) -> ObjectKey {
@@ -105,9 +109,13 @@ impl World {
 
     /// What a store may do.
     async fn overwrite(&self, key: &ObjectKey, stored: &[u8]) {
+        self.write_raw(&self.bucket.name, key, stored).await;
+    }
+
+    async fn write_raw(&self, bucket: &BucketName, key: &ObjectKey, stored: &[u8]) {
         let mut source = Raw(Bytes::copy_from_slice(stored));
         let body = PutBody { stored_bytes: stored.len() as u64, source: &mut source };
-        let (bucket, tags) = (&self.bucket.name, Tags::new());
+        let tags = Tags::new();
         self.upstream.put_object(bucket, key, body, WriteCondition::None, &tags).await.expect("overwritten");
     }
 }
@@ -173,7 +181,7 @@ impl BodySource for Raw {
     }
 }
 
-async fn build(dir: &std::path::Path) -> (Objects, Arc<Watched>) {
+async fn build(dir: &std::path::Path, clock: &Clock) -> (Objects, Arc<Watched>) {
     let local = LocalUpstream::open(&dir.join("objects"), Clock::System).await.expect("opens");
     let upstream = Arc::new(Watched::new(Arc::new(local)));
     let internal_bucket = BucketName::parse("crypt-keeper-internal").expect("a name");
@@ -186,7 +194,7 @@ async fn build(dir: &std::path::Path) -> (Objects, Arc<Watched>) {
         keys: BucketKeys::new(keyring, Arc::new(MemoryRecords::default()), Clock::System, CacheLimits::default()),
         store,
         index,
-        clock: Clock::System,
+        clock: clock.clone(),
         internal_bucket,
     };
     (Objects::new(on), upstream)

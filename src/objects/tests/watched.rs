@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tokio::sync::Notify;
 
 use crate::base::{BucketName, ObjectKey};
 use crate::upstream::{
@@ -15,11 +16,26 @@ pub(super) struct Watched {
     below: Arc<dyn Upstream>,
     seen: Mutex<Vec<&'static str>>,
     lose_answer_of: Mutex<Option<&'static str>>,
+    pause: Mutex<Option<(&'static str, Arc<Pause>)>>,
+    broken: Mutex<Option<ObjectKey>>,
+}
+
+/// Where an operation stands still once it was carried out.
+#[derive(Default)]
+pub(super) struct Pause {
+    pub(super) reached: Notify,
+    pub(super) go_on: Notify,
 }
 
 impl Watched {
     pub(super) fn new(below: Arc<dyn Upstream>) -> Self {
-        Self { below, seen: Mutex::default(), lose_answer_of: Mutex::default() }
+        Self {
+            below,
+            seen: Mutex::default(),
+            lose_answer_of: Mutex::default(),
+            pause: Mutex::default(),
+            broken: Mutex::default(),
+        }
     }
 
     /// The operations since the last call.
@@ -30,6 +46,26 @@ impl Watched {
     /// The next such operation is carried out, and its answer lost.
     pub(super) fn lose_answer_of(&self, operation: &'static str) {
         *self.lose_answer_of.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
+    }
+
+    /// The next such operation is carried out, and answers when it is told to go on.
+    pub(super) fn pause_after(&self, operation: &'static str) -> Arc<Pause> {
+        let pause = Arc::new(Pause::default());
+        *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = Some((operation, Arc::clone(&pause)));
+        pause
+    }
+
+    /// From now on the bytes of this object cannot be read.
+    pub(super) fn break_gets_of(&self, key: &ObjectKey) {
+        *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
+    }
+
+    async fn stand_still(&self, operation: &'static str) {
+        let pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner).take_if(|(named, _)| *named == operation);
+        if let Some((_, pause)) = pause {
+            pause.reached.notify_one();
+            pause.go_on.notified().await;
+        }
     }
 
     fn note(&self, operation: &'static str) {
@@ -56,7 +92,9 @@ impl Upstream for Watched {
     }
 
     async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {
-        self.below.delete_bucket(bucket).await
+        let answer = self.below.delete_bucket(bucket).await;
+        self.stand_still("delete_bucket").await;
+        answer
     }
 
     async fn head_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {
@@ -83,7 +121,12 @@ impl Upstream for Watched {
         if_match: Option<&UpstreamEtag>,
     ) -> Result<GetReply, UpstreamError> {
         self.note("get_object");
-        self.below.get_object(object, range, if_match).await
+        if self.broken.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&object.key) {
+            return Err(UpstreamError::Broken("a blob is missing".into()));
+        }
+        let answer = self.below.get_object(object, range, if_match).await;
+        self.stand_still("get_object").await;
+        answer
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<StoredFacts, UpstreamError> {
@@ -135,7 +178,9 @@ impl Upstream for Watched {
         body: PutBody<'_>,
     ) -> Result<StoredPart, UpstreamError> {
         self.note("upload_part");
-        self.below.upload_part(upload, number, body).await
+        let answer = self.below.upload_part(upload, number, body).await;
+        self.stand_still("upload_part").await;
+        answer
     }
 
     async fn upload_part_copy(
@@ -166,7 +211,8 @@ impl Upstream for Watched {
     }
 
     async fn abort_multipart(&self, upload: &UploadRef) -> Result<(), UpstreamError> {
-        self.below.abort_multipart(upload).await
+        let answer = self.below.abort_multipart(upload).await;
+        self.deliver("abort_multipart", answer)
     }
 
     async fn list_uploads(
