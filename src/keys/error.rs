@@ -41,6 +41,17 @@ pub enum KeysError {
     Integrity(&'static str),
 }
 
+impl KeysError {
+    /// Whether asking again cannot help: the key is gone for good, or what it should open is damaged or foreign. What the
+    /// keyring or an operator may still set right is not lasting.
+    pub const fn is_lasting(&self) -> bool {
+        match self {
+            Self::NoSuchKey(_) | Self::WrongDomain(_) | Self::Integrity(_) => true,
+            Self::Unavailable { .. } | Self::Refused { .. } | Self::OtherKeyring { .. } => false,
+        }
+    }
+}
+
 impl From<KeyringError> for KeysError {
     fn from(error: KeyringError) -> Self {
         match error {

@@ -4,10 +4,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use futures_util::stream::{self, StreamExt};
 
 use crate::base::{ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, Timestamp};
-use crate::keys::KeysError;
 use crate::store::BucketRow;
 use crate::store::index::IndexRow;
-use crate::upstream::{ListRequest, ListedObject};
+use crate::upstream::{ListRequest, ListedObject, UpstreamError};
 
 use super::Objects;
 use super::condition::upstream_error;
@@ -87,11 +86,12 @@ impl Objects {
     }
 }
 
-/// Whether asking again would not help: the object is damaged or foreign, or its key is gone for good.
+/// Whether asking again would not help: the object is damaged or foreign, or its key is gone for good. One such object
+/// must not make the others of its page unlistable; and a key that will be back must not change what is listed.
 fn is_lasting(error: &ObjectError) -> bool {
     match error {
-        ObjectError::Foreign | ObjectError::Integrity(_) => true,
-        ObjectError::Keys(keys) => !matches!(keys, KeysError::Unavailable { .. }),
+        ObjectError::Foreign | ObjectError::Integrity(_) | ObjectError::Upstream(UpstreamError::Broken(_)) => true,
+        ObjectError::Keys(keys) => keys.is_lasting(),
         _ => false,
     }
 }

@@ -91,7 +91,7 @@ impl Objects {
         match self.known(bucket, key).await {
             Ok(Some(current)) => Ok(current),
             Ok(None) => self.ask(bucket, key, None).await,
-            Err(error @ ObjectError::Keys(_)) => Err(error),
+            Err(ObjectError::Keys(error)) if !error.is_lasting() => Err(error.into()),
             Err(error) => {
                 tracing::warn!(%error, "an index row does not verify; asking the upstream");
                 self.ask(bucket, key, None).await
@@ -121,6 +121,22 @@ impl Objects {
 
     /// Asks the upstream: one suffix GET, a second one for a manifest that does not fit, and the index learns it.
     pub(super) async fn ask(
+        &self,
+        bucket: &BucketRow,
+        key: &ObjectKey,
+        version: Option<&VersionId>,
+    ) -> Result<Current, ObjectError> {
+        for _ in 0..=MAX_RESTARTS {
+            match self.ask_once(bucket, key, version).await {
+                // Replaced between the two GETs. The caller made no condition.
+                Err(ObjectError::PreconditionFailed) => {}
+                outcome => return outcome,
+            }
+        }
+        Err(changing())
+    }
+
+    async fn ask_once(
         &self,
         bucket: &BucketRow,
         key: &ObjectKey,
@@ -235,7 +251,8 @@ impl Objects {
                 let expected = &current.stored;
                 Ok((stored.etag == expected.etag && stored.stored_bytes == expected.stored_bytes).then_some(stored))
             }
-            Err(UpstreamError::PreconditionFailed) => Ok(None),
+            // Some look at the range before the condition, and the object has become shorter.
+            Err(UpstreamError::PreconditionFailed | UpstreamError::InvalidRange) => Ok(None),
             Err(error) => {
                 if matches!(error, UpstreamError::NoSuchKey) {
                     self.inner.index.forget(bucket.bucket_id, key);
@@ -265,6 +282,11 @@ impl Current {
         let to = usize::try_from(range.end.checked_sub(held_from)?).ok()?;
         (from <= to && to <= suffix.len()).then(|| suffix.slice(from..to))
     }
+}
+
+/// A reader made no condition that could have failed: it is told to come back.
+fn changing() -> ObjectError {
+    UpstreamError::Unavailable("the object is being replaced over and over".into()).into()
 }
 
 fn facts_of(footer: &Footer, stored: &StoredFacts) -> ObjectFacts {

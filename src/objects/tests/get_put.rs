@@ -1,9 +1,11 @@
 //! One object: written, read, listed, and refused.
 
+use std::sync::Arc;
+
 use super::{Body, World, pattern};
-use crate::base::{ChecksumAlgorithm, ETag};
+use crate::base::{ChecksumAlgorithm, ETag, KeyId};
 use crate::hashing::{DigestSet, Hasher};
-use crate::objects::{ObjectError, WriteGuard};
+use crate::objects::{ObjectError, PutObject, WriteGuard};
 use crate::upstream::{ListRequest, ObjectRef, StoredRange, Upstream};
 
 /// The same (size, ETag) in every answer, at every length where the format turns.
@@ -104,6 +106,59 @@ async fn a_damaged_object_is_listed() {
     let listing = world.objects.list(&world.bucket, &world.list_of(&key)).await.expect("lists");
     assert_eq!(listing.entries[0].plaintext_bytes, 1000);
     assert!(matches!(listing.entries[0].etag, ETag::Opaque(_)));
+}
+
+/// One object whose stored bytes are gone does not make its neighbours unlistable.
+#[tokio::test]
+async fn an_unreadable_object_is_listed_beside_the_others() {
+    let world = World::new().await;
+    let (one, two) = (world.key("1"), world.key("2"));
+    world.put(&one, &pattern(100)).await.expect("stored");
+    world.put(&two, &pattern(100)).await.expect("stored");
+    world.lose_index().await;
+    world.upstream.break_gets_of(&one);
+    let all = ListRequest { max_entries: 10, ..ListRequest::default() };
+    let listing = world.objects.list(&world.bucket, &all).await.expect("lists");
+    assert!(matches!(listing.entries[0].etag, ETag::Opaque(_)));
+    assert_eq!(listing.entries[1].plaintext_bytes, 100);
+}
+
+/// A row that names a key which does not exist is a miss like any other: the object is what counts.
+#[tokio::test]
+async fn an_index_row_under_an_unknown_key_is_a_miss() {
+    let world = World::new().await;
+    let key = world.key("k");
+    world.put(&key, b"content").await.expect("stored");
+    let (mut row, footer) = world.objects.inner.index.lookup_object(world.bucket.bucket_id, &key).await.expect("known");
+    row.key_id = KeyId::generate();
+    world.objects.inner.index.record(row, footer);
+    assert_eq!(world.get(&key).await.expect("readable").1, b"content");
+}
+
+/// A footer that takes two GETs, and an object that is replaced between them: the reader made no condition.
+#[tokio::test]
+async fn an_object_replaced_while_its_footer_is_read() {
+    let world = Arc::new(World::new().await);
+    let key = world.key("k");
+    let mut object = super::new_object();
+    object.user_metadata = (0..40).map(|n| (format!("m{n}").into_bytes(), vec![b'x'; 2000])).collect();
+    let put = PutObject {
+        bucket: &world.bucket,
+        key: &key,
+        plaintext_bytes: 3,
+        object,
+        checksum: ChecksumAlgorithm::Crc64Nvme,
+        guard: WriteGuard::None,
+    };
+    world.objects.put(put, &mut Body::of(b"old")).await.expect("stored");
+    world.lose_index().await;
+    let pause = world.upstream.pause_after("get_object");
+    let (reading, read_key) = (Arc::clone(&world), key.clone());
+    let reader = tokio::spawn(async move { reading.get(&read_key).await.map(|(_, plain)| plain) });
+    pause.reached.notified().await;
+    world.put(&key, b"new").await.expect("stored");
+    pause.go_on.notify_one();
+    assert_eq!(reader.await.expect("runs").expect("readable"), b"new");
 }
 
 /// Conditions are on the client's ETag and atomic upstream.
