@@ -1,5 +1,8 @@
 //! Multipart uploads: any order, any size, re-sent, completed twice, cut off.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::{Body, World, new_object, pattern};
 use crate::base::{ChecksumAlgorithm, ChecksumType, ETag, Md5, ObjectKey, PartNumber};
 use crate::objects::{
@@ -147,6 +150,85 @@ async fn a_complete_that_was_cut_off_after_its_success() {
     let written = world.complete(&key, &id, &[(1, part)]).await.expect("it had been done");
     assert!(matches!(written.etag, ETag::Multipart(_, 1)));
     assert_eq!(world.get(&key).await.expect("readable").1, b"content");
+}
+
+/// The same for a part that was sent twice, where the upstream would have to say which attempt is the part.
+#[tokio::test]
+async fn a_complete_of_a_part_sent_again_that_was_cut_off_after_its_success() {
+    let world = World::new().await;
+    let key = world.key("k");
+    let id = world.begin(&key, None).await;
+    let plain = pattern(5 * MIB);
+    world.part(&key, &id, 1, &plain).await.expect("stored");
+    let part = world.part(&key, &id, 1, &plain).await.expect("stored").etag;
+    world.upstream.lose_answer_of("complete_multipart");
+    assert!(world.complete(&key, &id, &[(1, part)]).await.is_err());
+    world.complete(&key, &id, &[(1, part)]).await.expect("it had been done");
+    assert!(world.get(&key).await.expect("readable").1 == plain);
+}
+
+/// A client that lost patience asks again while the first Complete still runs: neither spoils the other.
+#[tokio::test]
+async fn two_completes_at_once_both_succeed() {
+    let world = Arc::new(World::new().await);
+    let key = world.key("k");
+    let id = world.begin(&key, None).await;
+    let part = world.part(&key, &id, 1, b"content").await.expect("stored").etag;
+    let complete = || {
+        let (world, key, id) = (Arc::clone(&world), key.clone(), id.clone());
+        tokio::spawn(async move { world.complete(&key, &id, &[(1, part)]).await })
+    };
+    // Each has written its footer before either goes on.
+    let first_pause = world.upstream.pause_after("upload_part");
+    let first = complete();
+    first_pause.reached.notified().await;
+    let second_pause = world.upstream.pause_after("upload_part");
+    let second = complete();
+    second_pause.reached.notified().await;
+    first_pause.go_on.notify_one();
+    let first = first.await.expect("runs").expect("the first completes");
+    second_pause.go_on.notify_one();
+    let second = second.await.expect("runs").expect("the second completes");
+    assert_eq!(first.etag, second.etag);
+    assert_eq!(world.get(&key).await.expect("readable").1, b"content");
+}
+
+#[tokio::test]
+async fn an_abort_that_broke_off_goes_on_when_asked_again() {
+    let world = World::new().await;
+    let key = world.key("k");
+    let id = world.begin(&key, None).await;
+    world.part(&key, &id, 1, b"small").await.expect("stored");
+    world.upstream.lose_answer_of("abort_multipart");
+    assert!(world.objects.abort_upload(&world.bucket, &key, &id).await.is_err());
+    world.objects.abort_upload(&world.bucket, &key, &id).await.expect("goes on");
+    assert_eq!(world.held().await, 0);
+    let again = world.objects.abort_upload(&world.bucket, &key, &id).await;
+    assert!(matches!(again, Err(ObjectError::NoSuchUpload)));
+}
+
+/// Our clock jumps two days ahead, or the upstream's is that late: nothing of an upload in flight is swept.
+#[tokio::test]
+async fn a_sweep_spares_uploads_in_flight() {
+    let world = World::new().await;
+    let key = world.key("k");
+    let id = world.begin(&key, None).await;
+    let part = world.part(&key, &id, 1, b"content").await.expect("stored").etag;
+    let internal = world.objects.inner.internal_bucket.clone();
+    // A part that was held back just now, and whose row is about to be written.
+    world.write_raw(&internal, &world.key(&format!("tmp/{id}/00002-00")), b"x").await;
+    // One of an upload that nobody knows.
+    let gone = "0".repeat(id.len());
+    world.write_raw(&internal, &world.key(&format!("tmp/{gone}/00001-00")), b"x").await;
+    let unknown = world.upstream.create_multipart(&world.bucket.name, &key, &Tags::new()).await.expect("begun");
+    world.clock.set(world.clock.now().plus(Duration::from_secs(2 * 24 * 60 * 60)));
+    let swept = world.objects.sweep().await.expect("sweeps");
+    assert_eq!((swept.uploads, swept.held_parts, swept.upstream_uploads), (0, 1, 1));
+    assert_eq!(world.held().await, 2);
+    assert!(world.upstream.list_parts(&unknown, 0, 1).await.is_err());
+    world.complete(&key, &id, &[(1, part)]).await.expect("completes");
+    assert_eq!(world.get(&key).await.expect("readable").1, b"content");
+    assert_eq!(world.objects.sweep().await.expect("sweeps").held_parts, 1, "what no row names, now that it is over");
 }
 
 /// Part number 10,000 leaves no number for the footer, so it is held back whatever its size.

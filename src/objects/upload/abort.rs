@@ -10,14 +10,19 @@ use super::super::condition::upstream_error;
 use super::super::error::ObjectError;
 
 impl Objects {
-    /// Aborts an upload. What a crash leaves behind after the first step, the sweep removes.
+    /// Aborts an upload. What a crash leaves behind after the first step, a client that asks again or
+    /// the sweep removes.
     pub async fn abort_upload(&self, bucket: &BucketRow, key: &ObjectKey, upload_id: &str) -> Result<(), ObjectError> {
         let upload = self.open_upload(bucket, key, upload_id).await?;
-        if matches!(upload.row.state, UploadState::Completed { .. } | UploadState::Aborted { .. }) {
-            return Err(ObjectError::NoSuchUpload);
-        }
-        if !self.inner.store.mark_aborted(&upload.row.upload_id, self.inner.clock.now()).await? {
-            return Err(ObjectError::NoSuchUpload);
+        match upload.row.state {
+            UploadState::Completed { .. } => return Err(ObjectError::NoSuchUpload),
+            // An abort that was cut off goes on.
+            UploadState::Aborted { .. } => {}
+            UploadState::Open | UploadState::Completing => {
+                if !self.inner.store.mark_aborted(&upload.row.upload_id, self.inner.clock.now()).await? {
+                    return Err(ObjectError::NoSuchUpload);
+                }
+            }
         }
         match self.inner.upstream.abort_multipart(&upload.at_upstream(bucket)).await {
             Ok(()) | Err(UpstreamError::NoSuchUpload) => {}

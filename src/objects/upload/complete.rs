@@ -20,6 +20,8 @@ use super::rows::{OpenUpload, PartDigests};
 
 /// How many parts the upstream is asked for at a time, when it must say which attempt is the part.
 const PARTS_PER_LIST: u32 = 1000;
+/// How often a Complete starts again because another one of the same upload came in between.
+const MAX_RESTARTS: usize = 3;
 
 /// A part that the client lists.
 #[derive(Clone)]
@@ -67,7 +69,15 @@ impl Objects {
             CompleteBegun::Completed { sealed_result } => return upload.result(&sealed_result),
             CompleteBegun::Gone => return Err(ObjectError::NoSuchUpload),
         };
-        match self.publish(&complete, &upload, highest_part_begun).await {
+        let mut outcome = self.publish(&complete, &upload, highest_part_begun).await;
+        for _ in 0..MAX_RESTARTS {
+            match outcome {
+                // Another Complete of this upload, whose client has perhaps gone, wrote its footer over ours.
+                Err(ObjectError::Conflict) => outcome = self.publish(&complete, &upload, highest_part_begun).await,
+                _ => break,
+            }
+        }
+        match outcome {
             Ok(written) => {
                 let sealed = upload.seal_result(&written);
                 self.inner.store.mark_completed(&upload.row.upload_id, sealed, self.inner.clock.now()).await?;
@@ -87,7 +97,10 @@ impl Objects {
         upload: &OpenUpload,
         highest_part_begun: u16,
     ) -> Result<Written, ObjectError> {
-        let chosen = self.choose(complete, upload).await?;
+        let chosen = match self.choose(complete, upload).await {
+            Ok(chosen) => chosen,
+            Err(error) => return self.published_before(complete, upload, error).await,
+        };
         let manifest = manifest_of(complete, upload, &chosen)?;
         let condition = match self.condition(complete.bucket, complete.key, &complete.guard).await {
             Ok(condition) => condition,
@@ -186,7 +199,9 @@ impl Objects {
         let mut current = None;
         let mut chosen = Vec::with_capacity(complete.parts.len());
         for (at, part) in complete.parts.iter().enumerate() {
-            let attempts = rows.iter().filter(|row| row.number == part.number);
+            // Rows come by number; looking through all of them for each of 10,000 parts would take seconds.
+            let from = rows.partition_point(|row| row.number < part.number);
+            let attempts = rows[from..].iter().take_while(|row| row.number == part.number);
             let last = attempts.clone().max_by_key(|row| row.finished_seq);
             let mut matching = Vec::new();
             for row in attempts.filter(|row| last.is_some_and(|last| may_be_the_part(row, last))) {

@@ -1,11 +1,11 @@
 //! What is left over: answers of Complete that nobody asks for any more, uploads that were given up halfway,
-//! held-back parts that no row names. Called by jobs/, beside live traffic.
+//! held-back parts of uploads that are gone. Called by jobs/, beside live traffic.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::base::{ObjectKey, Timestamp};
-use crate::store::{BucketRow, UploadMarker, UploadRow};
+use crate::store::{BucketRow, UploadId, UploadMarker, UploadRow, UploadState};
 use crate::upstream::{ListRequest, ObjectRef, UploadRef, UpstreamError, UpstreamUploadId, WriteCondition};
 
 use super::super::Objects;
@@ -53,13 +53,25 @@ impl Objects {
             if batch.is_empty() {
                 return Ok(swept);
             }
+            let mut failed = None;
             for upload in &batch {
-                self.forget_at_upstream(upload).await?;
-                self.forget_held(&upload.upload_id).await?;
-                self.inner.store.delete_upload(&upload.upload_id).await?;
-                swept += 1;
+                match self.forget_finished(upload).await {
+                    Ok(()) => swept += 1,
+                    // The others do not wait for this one.
+                    Err(error) => failed = Some(error),
+                }
+            }
+            if let Some(error) = failed {
+                return Err(error);
             }
         }
+    }
+
+    async fn forget_finished(&self, upload: &UploadRow) -> Result<(), ObjectError> {
+        self.forget_at_upstream(upload).await?;
+        self.forget_held(&upload.upload_id).await?;
+        self.inner.store.delete_upload(&upload.upload_id).await?;
+        Ok(())
     }
 
     /// An abort may have been cut off after its first step.
@@ -80,7 +92,7 @@ impl Objects {
             let page = self.inner.upstream.list_objects(&self.inner.internal_bucket, &request).await;
             let page = page.map_err(upstream_error)?;
             for object in page.objects.iter().filter(|object| object.facts.last_modified < before) {
-                if !self.inner.store.is_held(object.key.as_str()).await? {
+                if !self.is_needed(&object.key).await? {
                     self.drop_object(&object.key).await?;
                     swept += 1;
                 }
@@ -90,6 +102,18 @@ impl Objects {
                 None => return Ok(swept),
             }
         }
+    }
+
+    /// Whatever the clocks say: nothing of an upload in flight is swept, nor what a row names.
+    async fn is_needed(&self, key: &ObjectKey) -> Result<bool, ObjectError> {
+        let upload = key.as_str().strip_prefix("tmp/").and_then(|rest| UploadId::parse(rest.split('/').next()?));
+        if let Some(id) = upload
+            && let Some(row) = self.inner.store.upload(&id).await?
+            && matches!(row.state, UploadState::Open | UploadState::Completing)
+        {
+            return Ok(true);
+        }
+        Ok(self.inner.store.is_held(key.as_str()).await?)
     }
 
     async fn drop_object(&self, key: &ObjectKey) -> Result<(), ObjectError> {
