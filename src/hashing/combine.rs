@@ -85,6 +85,15 @@ mod tests {
     }
 
     #[test]
+    fn empty_parts_change_nothing() {
+        for algorithm in CRCS {
+            let (empty, full) = ((digest(algorithm, b""), 0), (digest(algorithm, b"123456789"), 9));
+            assert_eq!(combine_full_object(algorithm, &[empty]), Some(empty.0));
+            assert_eq!(combine_full_object(algorithm, &[empty, full, empty, empty]), Some(full.0));
+        }
+    }
+
+    #[test]
     fn composite_is_the_digest_of_the_raw_digests() {
         for algorithm in ChecksumAlgorithm::ALL {
             let parts = [digest(algorithm, b"one"), digest(algorithm, b"two")];

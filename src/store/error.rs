@@ -63,6 +63,8 @@ mod code {
     pub(super) const FULL: i64 = 13;
     pub(super) const CONSTRAINT_FOREIGNKEY: i64 = 787;
     pub(super) const NOTADB: i64 = 26;
+    /// SQLITE_IOERR_SHMSIZE, an extended one: SQLite's word for ENOSPC at its shared-memory file.
+    pub(super) const IOERR_SHMSIZE: i64 = 4874;
 }
 
 impl From<SqlxError> for StoreError {
@@ -75,6 +77,7 @@ impl From<SqlxError> for StoreError {
                     _ if extended == code::CONSTRAINT_FOREIGNKEY => Self::NoParent,
                     code::BUSY | code::LOCKED => Self::Busy,
                     code::FULL => Self::Full,
+                    _ if extended == code::IOERR_SHMSIZE => Self::Full,
                     // Whoever knows the path puts it in (`sqlite::named`).
                     code::CORRUPT | code::NOTADB => {
                         Self::Corrupt { path: String::new(), detail: database.message().to_owned() }

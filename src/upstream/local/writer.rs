@@ -236,6 +236,11 @@ impl Committer {
     async fn commit(&mut self, mut batch: Vec<Box<dyn Queued>>) {
         match self.attempt(&mut batch).await {
             Ok(()) => batch.into_iter().for_each(|change| change.committed(&self.blobs)),
+            // SQLite has waited for the other program; to wait again for each change would add up to minutes.
+            Err(failure) if SqlFault::of(&failure.error) == SqlFault::Busy => {
+                tracing::warn!(error = %failure.error, changes = batch.len(), "the names file is held by another program");
+                batch.into_iter().for_each(|change| change.failed(fault::of_sql(&failure.error)));
+            }
             Err(_) => {
                 for change in batch {
                     self.commit_alone(change).await;
