@@ -159,7 +159,8 @@ fn encoding_type_url() {
     let server = with_keys(&["a b+c%/é&<>", "control\u{1}"]);
     let page = list(&server, &[("encoding-type", "url"), ("delimiter", "/"), ("prefix", "")]);
     assert_eq!(page.xml("EncodingType").as_deref(), Some("url"));
-    assert_eq!(prefixes(&page), ["a+b%2Bc%25/"], "S3 writes a space as +");
+    // S3 writes a space as `+`, which only half of the clients undo; all of them undo %20.
+    assert_eq!(prefixes(&page), ["a%20b%2Bc%25/"]);
     assert_eq!(keys(&page), ["control%01"]);
     let plain = list(&server, &[("prefix", "a b")]);
     assert_eq!(keys(&plain), ["a b+c%/é&<>"]);
