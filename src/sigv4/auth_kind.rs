@@ -71,7 +71,8 @@ fn header(parts: &Parts) -> Result<Header<'_>, SigV4Fault> {
     let text = value.to_str().map_err(|_| SigV4Fault::UnparsableAuthorization)?.trim();
     let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
     match scheme {
-        ALGORITHM => Ok(Header::SigV4(rest)),
+        // The scheme alone is no header of two parts: it is not understood, rather than understood and incomplete.
+        ALGORITHM if !rest.is_empty() => Ok(Header::SigV4(rest)),
         ASYMMETRIC_ALGORITHM => Ok(Header::SigV4a),
         "AWS" if !rest.is_empty() => Ok(Header::SigV2),
         _ if rest.is_empty() => Err(SigV4Fault::UnparsableAuthorization),
@@ -163,7 +164,8 @@ mod tests {
     #[test]
     fn missing_and_malformed_components() {
         for (authorization, fault) in [
-            ("AWS4-HMAC-SHA256", "MissingComponent(\"Credential\")".to_owned()),
+            ("AWS4-HMAC-SHA256", "UnparsableAuthorization".to_owned()),
+            ("AWS4-HMAC-SHA256 ,", "MissingComponent(\"Credential\")".to_owned()),
             (
                 &V4.replace("Credential=", "Kredential="),
                 format!("MalformedComponent({:?})", "Kredential=AKID/20130524/us-east-1/s3/aws4_request"),
