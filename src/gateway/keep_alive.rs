@@ -17,7 +17,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use crate::s3::answer;
 use crate::s3::xml::DECLARATION;
 
-use super::error::{Failure, Place};
+use super::error::{Code, Failure, Place};
 use super::reply::{Content, Reply};
 
 /// When a waiting client hears something.
@@ -42,6 +42,8 @@ pub(crate) struct KeepAlive {
     pace: Pace,
     /// What an `<Error>` in the body says about the request.
     place: Place,
+    /// Of a failure in the body: the status cannot say it any more, the log can.
+    code: Option<Code>,
 }
 
 enum State {
@@ -61,7 +63,7 @@ async fn answer_at(pace: Pace, mut outcome: Outcome, place: Place) -> Result<Rep
         Err(_elapsed) => {
             let mut reply = Reply::empty(StatusCode::OK);
             reply.headers.insert(CONTENT_TYPE, answer::XML);
-            reply.content = Content::Waiting(KeepAlive { state: State::Declaration(outcome), pace, place });
+            reply.content = Content::Waiting(KeepAlive { state: State::Declaration(outcome), pace, place, code: None });
             Ok(reply)
         }
     }
@@ -89,21 +91,29 @@ impl KeepAlive {
         }
     }
 
+    /// The S3 code of a failure that has gone out in the body.
+    pub(crate) const fn code(&self) -> Option<Code> {
+        self.code
+    }
+
     /// What is left of the document once its declaration has gone out.
-    fn document(&self, settled: Result<Reply, Failure>) -> Bytes {
+    fn document(&mut self, settled: Result<Reply, Failure>) -> Bytes {
         let document = match settled {
             Ok(Reply { content: Content::Whole(document), .. }) => document,
             // An operation that is answered this way always has a document.
-            Ok(_) => Failure::internal("a long operation ended without a document").document(&self.place),
-            Err(failure) => {
-                failure.log(self.place.request_id, &self.place.resource);
-                failure.document(&self.place)
-            }
+            Ok(_) => self.failed(&Failure::internal("a long operation ended without a document")),
+            Err(failure) => self.failed(&failure),
         };
         match document.strip_prefix(DECLARATION.as_bytes()) {
             Some(rest) => document.slice_ref(rest),
             None => document,
         }
+    }
+
+    fn failed(&mut self, failure: &Failure) -> Bytes {
+        self.code = Some(failure.code());
+        failure.log(self.place.request_id, &self.place.resource);
+        failure.document(&self.place)
     }
 }
 
@@ -135,12 +145,16 @@ mod tests {
     }
 
     async fn sent(reply: Reply) -> Vec<String> {
+        sent_with_code(reply).await.0
+    }
+
+    async fn sent_with_code(reply: Reply) -> (Vec<String>, Option<Code>) {
         let Content::Waiting(mut waiting) = reply.content else { panic!("the outcome was there at once") };
         let mut chunks = Vec::new();
         while let Some(chunk) = poll_fn(|context| waiting.poll_chunk(context)).await {
             chunks.push(String::from_utf8(chunk.to_vec()).expect("text"));
         }
-        chunks
+        (chunks, waiting.code())
     }
 
     #[tokio::test]
@@ -161,7 +175,8 @@ mod tests {
     async fn late_failures_are_told_in_the_body() {
         let reply =
             answer_at(PACE, after(150, Err(Failure::client(Code::InvalidPart))), place()).await.expect("a reply");
-        let chunks = sent(reply).await;
+        let (chunks, code) = sent_with_code(reply).await;
+        assert_eq!(code, Some(Code::InvalidPart), "the access line says it, since the status cannot");
         assert_eq!(chunks[0], DECLARATION);
         assert!(chunks[1].starts_with("<Error><Code>InvalidPart</Code>"), "{chunks:?}");
         assert_eq!(chunks.len(), 2);

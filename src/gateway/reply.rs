@@ -174,7 +174,11 @@ impl Body for ReplyBody {
                 }
                 other => other,
             },
-            Content::Waiting(waiting) => waiting.poll_chunk(context).map(|chunk| chunk.map(Ok)),
+            Content::Waiting(waiting) => {
+                let polled = waiting.poll_chunk(context);
+                this.record.code = waiting.code();
+                polled.map(|chunk| chunk.map(Ok))
+            }
         };
         match polled {
             Poll::Pending => Poll::Pending,
