@@ -89,9 +89,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         clock: clock.clone(),
         internal_bucket: internal_bucket.clone(),
     });
-    let reopened = objects.reopen_uploads().await?;
-    if reopened > 0 {
-        info!(reopened, "uploads whose Complete was cut off are open again");
+    match objects.reopen_uploads().await {
+        Ok(0) => {}
+        Ok(reopened) => info!(reopened, "uploads whose Complete was cut off are open again"),
+        // On a full disk reads and deletes must go on; those uploads can be completed or aborted all the same.
+        Err(error) => warn!(%error, "uploads whose Complete was cut off take no parts until the next start"),
     }
     let gateway = Gateway::new(GatewayParts {
         objects: objects.clone(),

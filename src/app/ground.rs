@@ -1,11 +1,11 @@
 //! The places on disk, looked at before anything is changed, and held against other processes.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::error::StartError;
+use crate::base::directory;
 use crate::config::{Config, KeyringConfig, UpstreamKind};
 
 /// What a data directory of `dev` may hold.
@@ -131,8 +131,7 @@ fn is_vacant(path: &Path) -> Result<bool, StartError> {
 
 /// Makes a directory, and those above it, that only its owner may enter.
 pub(super) fn make_dir(path: &Path) -> Result<(), StartError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|error| StartError::unusable(path, error))
+    directory::make_private(path).map_err(|error| StartError::unusable(path, error))
 }
 
 /// One process per database: the caches of two would contradict each other. The file stays; the lock goes with us.

@@ -2,6 +2,7 @@
 
 pub mod checksum;
 pub mod clock;
+pub mod directory;
 pub mod etag;
 pub mod ids;
 pub mod limits;

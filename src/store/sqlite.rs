@@ -1,8 +1,8 @@
 //! SQLite files: what is in front of us before it is touched, how connections are set, migrations with their backup.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
 use super::error::StoreError;
+use crate::base::directory;
 
 /// How long a statement waits for another process's lock. Clients retry a 503; they do not wait for minutes.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,7 +71,7 @@ pub(super) fn header(path: &Path) -> Result<Header, StoreError> {
 /// Makes an empty file that only its owner may read, in a directory that only its owner may enter; durable on return.
 pub(super) fn create_file(path: &Path) -> Result<(), StoreError> {
     let parent = parent(path);
-    DirBuilder::new().recursive(true).mode(0o700).create(&parent).map_err(|error| io(&parent, &error))?;
+    directory::make_private(&parent).map_err(|error| io(&parent, &error))?;
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => file.sync_all().map_err(|error| io(path, &error))?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

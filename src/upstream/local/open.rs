@@ -6,6 +6,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::base::directory;
+
 use super::blob::{BLOBS_DIR, BlobStore, sync_dir};
 
 /// The layout of the directory and the schema of the names file, in one number.
@@ -109,7 +111,10 @@ impl HeldDir {
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => {}
             Ok(_) => return Err(LocalOpenError::NotADirectory { path: path.to_owned() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make_dir(path).map_err(failed)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Ciphertext, but whose and how much is nobody else's business.
+                directory::make_private(path).map_err(failed)?;
+            }
             Err(error) => return Err(failed(error)),
         }
         let before_lock = Contents::of(path)?;
@@ -183,15 +188,6 @@ fn write_marker(dir: &Path) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&new, dir.join(MARKER_FILE))?;
     sync_dir(dir)
-}
-
-fn make_dir(path: &Path) -> io::Result<()> {
-    // Ciphertext, but whose and how much is nobody else's business.
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => sync_dir(parent),
-        None => sync_dir(Path::new(".")),
-    }
 }
 
 fn lay_out(dir: &Path) -> io::Result<()> {
