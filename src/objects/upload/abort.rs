@@ -2,12 +2,13 @@
 
 use crate::base::ObjectKey;
 use crate::base::limits::MAX_PART_NUMBER;
-use crate::store::{BucketRow, PartPlace, UploadId, UploadState};
+use crate::store::{BucketRow, PartPlace, StoreError, UploadId, UploadState};
 use crate::upstream::UpstreamError;
 
 use super::super::Objects;
 use super::super::condition::upstream_error;
 use super::super::error::ObjectError;
+use super::rows::OpenUpload;
 
 impl Objects {
     /// Aborts an upload. What a crash leaves behind after the first step, a client that asks again or
@@ -19,18 +20,34 @@ impl Objects {
             // An abort that was cut off goes on.
             UploadState::Aborted { .. } => {}
             UploadState::Open | UploadState::Completing => {
-                if !self.inner.store.mark_aborted(&upload.row.upload_id, self.inner.clock.now()).await? {
+                let marked = match self.mark_aborted(&upload).await {
+                    // The disk is full, perhaps of these parts: they go first, and make room for the mark.
+                    Err(StoreError::Full) => {
+                        self.abort_at_upstream(bucket, &upload).await?;
+                        self.mark_aborted(&upload).await
+                    }
+                    marked => marked,
+                };
+                if !marked? {
                     return Err(ObjectError::NoSuchUpload);
                 }
             }
         }
-        match self.inner.upstream.abort_multipart(&upload.at_upstream(bucket)).await {
-            Ok(()) | Err(UpstreamError::NoSuchUpload) => {}
-            Err(error) => return Err(upstream_error(error)),
-        }
+        self.abort_at_upstream(bucket, &upload).await?;
         self.forget_held(&upload.row.upload_id).await?;
         self.inner.store.delete_upload(&upload.row.upload_id).await?;
         Ok(())
+    }
+
+    async fn mark_aborted(&self, upload: &OpenUpload) -> Result<bool, StoreError> {
+        self.inner.store.mark_aborted(&upload.row.upload_id, self.inner.clock.now()).await
+    }
+
+    async fn abort_at_upstream(&self, bucket: &BucketRow, upload: &OpenUpload) -> Result<(), ObjectError> {
+        match self.inner.upstream.abort_multipart(&upload.at_upstream(bucket)).await {
+            Ok(()) | Err(UpstreamError::NoSuchUpload) => Ok(()),
+            Err(error) => Err(upstream_error(error)),
+        }
     }
 
     /// Deletes the held-back parts of an upload that is over, and its part rows.
