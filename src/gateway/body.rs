@@ -107,6 +107,13 @@ impl Arriving {
         self.content_length.is_some() && self.chunked
     }
 
+    /// Whether the client asked for `100 Continue` and never gets it: the body was not asked for, or there is none.
+    /// botocore takes the final answer then, and misreads the next answer on the same connection (it shows up as
+    /// KeyError 'ETag' in aws-cli v1, after the PUT of an empty object), so such an answer has to end its connection.
+    pub(crate) fn leaves_client_waiting(&self) -> bool {
+        self.expects_continue && (!self.polled || self.content_length == Some(0))
+    }
+
     /// The length of the payload in bytes, from the framing's own announcement or from Content-Length.
     pub(crate) const fn payload_bytes(&self, binding: &PayloadBinding) -> Option<u64> {
         match binding.decoded_length() {
@@ -192,7 +199,7 @@ impl Arriving {
     /// What is left of the body once the answer is known. A client that waits for `100 Continue` has sent nothing and
     /// never will; the rest of a refused body is thrown away in the background, up to a bound.
     pub(crate) fn settle(mut self) {
-        if self.ended || (self.expects_continue && !self.polled) {
+        if self.ended || self.leaves_client_waiting() {
             return;
         }
         tokio::spawn(timeout(DRAIN_TIME, async move {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{DATE, SERVER};
+use http::header::{CONNECTION, DATE, SERVER};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
@@ -91,6 +91,7 @@ impl Gateway {
         };
 
         let answered = self.answer(&head, &mut body, &mut record, &place).await;
+        let ends_connection = body.leaves_client_waiting();
         body.settle();
         let mut reply = answered.unwrap_or_else(|failure| {
             record.code = Some(failure.code());
@@ -98,6 +99,9 @@ impl Gateway {
             failure.into_reply(&head.method, &place)
         });
         self.add_common_headers(&mut reply, &record);
+        if ends_connection {
+            reply.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         reply.into_response(record)
     }
 

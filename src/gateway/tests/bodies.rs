@@ -177,3 +177,19 @@ async fn small_documents_are_bounded_and_verified() {
     bench.send(tagging(tags)).await.expect(200);
     assert_eq!(bench.get("/data/key").await.header("x-amz-tagging-count"), Some("1"));
 }
+
+/// hyper ignores `Expect` where there is no body, so the client gets a final answer in the place of `100 Continue`, and
+/// aws-cli v1 misreads what comes next on that connection.
+#[tokio::test]
+async fn an_answer_in_the_place_of_100_continue_ends_the_connection() {
+    let bench = Bench::new().await;
+    let empty = || Send::new("PUT", "/data/empty").header("content-length", "0");
+    let waited = bench.send(empty().header("expect", "100-continue")).await.expect(200);
+    assert_eq!(waited.header("connection"), Some("close"));
+    let plain = bench.send(empty()).await.expect(200);
+    assert_eq!(plain.header("connection"), None);
+    let refused = bench.send(put("expect", "100-continue").header("content-md5", "nonsense")).await;
+    assert_eq!(refused.header("connection"), Some("close"), "refused before the body was asked for");
+    let taken = bench.send(put("expect", "100-continue").header("content-length", "5")).await.expect(200);
+    assert_eq!(taken.header("connection"), None);
+}
