@@ -182,6 +182,22 @@ fn length_is_needed() {
     server.assert_absent("/put/k");
 }
 
+/// botocore takes the status that comes in the place of a 100 for that of the next answer on the connection, too. It sends
+/// Expect with empty bodies, so that connection has to end, or its next request fails now and then.
+#[test]
+fn answer_in_the_place_of_100_continue_ends_the_connection() {
+    let server = Server::with_bucket("put");
+    for (put, status) in [
+        (Request::put("/put/k", ""), 200),
+        (Request::put("/put/k", "x").header("if-none-match", "*"), 412),
+        (Request::put("/nowhere/k", "x"), 404),
+    ] {
+        let put = put.unsigned_header("expect", "100-continue").unsigned_header("connection", "keep-alive");
+        let reply = server.send(&put);
+        assert_eq!((reply.status, reply.header("connection")), (status, Some("close")), "{}", reply.text());
+    }
+}
+
 #[test]
 fn keys_of_1024_bytes_and_no_more() {
     let server = Server::with_bucket("put");

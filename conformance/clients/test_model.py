@@ -123,7 +123,9 @@ class Model:
         source = self.random.choice(NAMES)
         held, at = self.objects.get(source), {"Bucket": BUCKET, "Key": source}
         if held is None:
-            return self.refused(404, self.s3.copy_object, Key=key, CopySource=at)
+            # Onto itself it is refused for that, before anything is looked up.
+            status = 400 if source == key else 404
+            return self.refused(status, self.s3.copy_object, Key=key, CopySource=at)
         if self.random.random() < 0.4:
             facts = self.facts() | {"metadata": {"replaced": "1"}}
             arguments = self.arguments({k: v for k, v in facts.items() if k != "tags"})
