@@ -5,9 +5,6 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use http::header::{CONNECTION, EXPECT};
-use http::{HeaderValue, StatusCode};
-use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -45,15 +42,8 @@ where
     }
     let stream = TokioIo::new(ClientStream::new(tcp, limits.idle_timeout));
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let expecting = Expecting::of(&request);
         let answering = service(request, peer);
-        async move {
-            let mut answer = answering.await;
-            if expecting.ends_connection(answer.status()) {
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(answer)
-        }
+        async move { Ok::<_, Infallible>(answering.await) }
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -84,36 +74,6 @@ where
         }
         Err(error) if error.is_timeout() => connection.into_parts().io.into_inner().end_cleanly(),
         Err(error) => debug!(%peer, %error, "the connection broke off"),
-    }
-}
-
-/// Whether a client waits for `100 Continue`.
-#[derive(Clone, Copy)]
-enum Expecting {
-    Nothing,
-    ContinueWithoutBody,
-    Continue,
-}
-
-impl Expecting {
-    fn of<B: Body>(request: &http::Request<B>) -> Self {
-        let expects = request.headers().get(EXPECT).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-        match (expects, request.body().is_end_stream()) {
-            (false, _) => Self::Nothing,
-            (true, true) => Self::ContinueWithoutBody,
-            (true, false) => Self::Continue,
-        }
-    }
-
-    /// A final answer without a `100 Continue` before it must end the connection: botocore (aws-cli v1, 2026) sends
-    /// Expect on empty files too, and takes the status that came in the place of the 100 for the status of the
-    /// *next* answer on that connection as well, whose headers it then misreads.
-    const fn ends_connection(self, status: StatusCode) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::ContinueWithoutBody => true,
-            Self::Continue => status.as_u16() >= 300,
-        }
     }
 }
 
