@@ -19,7 +19,7 @@ use crate::edge::{self, Drained, EdgeLimits, Reserved};
 use crate::gateway::{Gateway, GatewayParts};
 use crate::jobs;
 use crate::keys::{BucketKeys, CacheLimits, Keyring, LocalKeyring};
-use crate::objects::{Foundations, Objects};
+use crate::objects::{Foundations, Objects, Swept};
 use crate::s3::Addressing;
 use crate::store::Store;
 use crate::store::index::Index;
@@ -94,6 +94,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         Ok(reopened) => info!(reopened, "uploads whose Complete was cut off are open again"),
         // On a full disk reads and deletes must go on; those uploads can be completed or aborted all the same.
         Err(error) => warn!(%error, "uploads whose Complete was cut off take no parts until the next start"),
+    }
+    match objects.sweep_cut_off().await {
+        Ok(swept) if swept == Swept::default() => {}
+        Ok(swept) => info!(?swept, "removed what was cut off"),
+        Err(error) => warn!(%error, "what was cut off is left to the next sweep"),
     }
     let gateway = Gateway::new(GatewayParts {
         objects: objects.clone(),

@@ -201,6 +201,12 @@ class Worker:
             self.counts["acknowledged parts whole"] += 1
         if upload.pending and shown.get(upload.pending[0]) == md5(*upload.pending[1]).hex():
             upload.parts[upload.pending[0]] = upload.pending[1]
+        if upload.pending and upload.pending[0] in upload.parts:
+            # A part that was sent again without an answer: either attempt may be the part, so it is sent once more.
+            number, piece = upload.pending
+            query = {"partNumber": number, "uploadId": upload.id}
+            self.accept(send("PUT", f"/{BUCKET}/{upload.key}", query, content(*piece)), "part sent again")
+            upload.parts[number] = piece
         big_enough = all(upload.parts[n][1] >= 5 * MIB for n in sorted(upload.parts)[:-1])
         if upload.parts and big_enough and self.random.random() < 0.5:
             self.accept(upload.complete(send), "complete after restart")
@@ -274,5 +280,6 @@ def test_kill_at_random_moments(own_server, report):
         assert send("DELETE", f"/{BUCKET}/{key}", {"uploadId": upload}).status == 204
     server.stop()
     server.start()
+    assert Raw(server)("DELETE", f"/{BUCKET}").status == 204, "uploads that no client can see keep the bucket"
     left = blobs(server) - before
     assert not left, f"seed {seed}: {len(left)} blobs that nothing names, {sum(p.stat().st_size for p in left)} bytes"

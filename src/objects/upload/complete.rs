@@ -66,7 +66,11 @@ impl Objects {
         let upload = self.open_upload(complete.bucket, complete.key, complete.upload_id).await?;
         let highest_part_begun = match self.inner.store.begin_complete(&upload.row.upload_id).await? {
             CompleteBegun::Begun { highest_part_begun } => highest_part_begun,
-            CompleteBegun::Completed { sealed_result } => return upload.result(&sealed_result),
+            CompleteBegun::Completed { sealed_result } => {
+                // The one that did it may have been cut off before this last step.
+                self.forget_held(&upload.row.upload_id).await?;
+                return upload.result(&sealed_result);
+            }
             CompleteBegun::Gone => return Err(ObjectError::NoSuchUpload),
         };
         let mut outcome = self.publish(&complete, &upload, highest_part_begun).await;

@@ -36,6 +36,14 @@ impl Objects {
         Ok(self.inner.store.reopen_all_uploads().await?)
     }
 
+    /// Before anybody is served, where this process is the only one: what no row names was cut off, however young it is.
+    /// An upload left at the upstream would keep its bucket from being removed, and no client can see it.
+    pub async fn sweep_cut_off(&self) -> Result<Swept, ObjectError> {
+        let whenever = Timestamp::from_unix_millis(i64::MAX);
+        let held_parts = self.sweep_held(whenever).await?;
+        Ok(Swept { uploads: 0, held_parts, upstream_uploads: self.sweep_unknown(whenever).await? })
+    }
+
     /// One sweep.
     pub async fn sweep(&self) -> Result<Swept, ObjectError> {
         let now = self.inner.clock.now();
@@ -127,11 +135,18 @@ impl Objects {
         let mut swept = 0;
         for bucket in self.buckets().await? {
             let known = self.known_uploads(&bucket).await?;
-            let listed = self.inner.upstream.list_uploads(&bucket.name, None, BATCH).await.map_err(upstream_error)?;
-            for upload in listed {
-                if upload.initiated < before && !known.contains(&*upload.upload.id.0) {
-                    self.forget_upstream_upload(&upload.upload).await;
-                    swept += 1;
+            let mut last: Option<UploadRef> = None;
+            loop {
+                let after = last.as_ref().map(|upload| (upload.key.as_str(), &*upload.id.0));
+                let listed = self.inner.upstream.list_uploads(&bucket.name, after, BATCH).await;
+                let listed = listed.map_err(upstream_error)?;
+                let Some(end) = listed.last() else { break };
+                last = Some(end.upload.clone());
+                for upload in listed {
+                    if upload.initiated < before && !known.contains(&*upload.upload.id.0) {
+                        self.forget_upstream_upload(&upload.upload).await;
+                        swept += 1;
+                    }
                 }
             }
         }
