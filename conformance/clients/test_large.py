@@ -11,7 +11,7 @@ from payloads import MIB
 GIB = 1 << 30
 SIZE = 6 * GIB
 # Buffers of a few dozen streams and the caches; a server that holds bodies would need gigabytes.
-PEAK_LIMIT = 256 * MIB
+PEAK_LIMIT = 128 * MIB
 # Not every byte is a zero, or exchanged parts would look right: a mark of its own every so often.
 MARK_EVERY = 8 * MIB - 12345
 
