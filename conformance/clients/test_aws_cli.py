@@ -1,6 +1,8 @@
 """aws-cli v1 and v2, as people type it: cp, mv, sync, ls, rm, presign, mb, rb."""
 
 import json
+import os
+import time
 import urllib.error
 import urllib.request
 
@@ -109,6 +111,8 @@ def test_sync_settles_and_deletes(aws, bucket, tmp_path):
     for name, size in {"a.txt": 10, "dir/b.bin": 16385, "dir/sub dir/č+%.bin": 1, "empty": 0, "big": 9 * MIB}.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_bytes(body(name, size))
+        # S3's times are whole seconds: a file of this very second may look newer than what was made of it.
+        os.utime(tree / name, (time.time() - 60,) * 2)
     first = aws.text("s3", "sync", "--no-progress", tree, f"s3://{bucket}/t")
     assert first.count("upload:") == 5
     # Sizes and times of LIST agree with the files, or everything would go up again, for ever.
