@@ -21,6 +21,14 @@ pub enum WriteGuard {
     Matches(Vec<ETag>),
 }
 
+/// The write that a guard stands before: upstreams know conditions on some and not on others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GuardedWrite {
+    Put,
+    Complete,
+    Delete,
+}
+
 impl Objects {
     /// Translates the guard into the upstream's terms; fails at once where it already does not hold.
     pub(super) async fn condition(
@@ -28,11 +36,26 @@ impl Objects {
         bucket: &BucketRow,
         key: &ObjectKey,
         guard: &WriteGuard,
+        write: GuardedWrite,
     ) -> Result<WriteCondition, ObjectError> {
-        let conditional = !matches!(guard, WriteGuard::None);
-        if conditional && !self.inner.upstream.capabilities().conditional_writes {
-            return Err(ObjectError::Upstream(UpstreamError::Unsupported("conditional writes")));
+        let can = self.inner.upstream.capabilities().conditional_writes;
+        let can = match write {
+            GuardedWrite::Put => can.put,
+            GuardedWrite::Complete => can.complete,
+            GuardedWrite::Delete => can.delete,
+        };
+        if *guard != WriteGuard::None && !can {
+            return Err(ObjectError::Upstream(UpstreamError::Unsupported("this conditional write")));
         }
+        self.translate(bucket, key, guard).await
+    }
+
+    async fn translate(
+        &self,
+        bucket: &BucketRow,
+        key: &ObjectKey,
+        guard: &WriteGuard,
+    ) -> Result<WriteCondition, ObjectError> {
         match guard {
             WriteGuard::None => Ok(WriteCondition::None),
             // Asked beforehand only to spare the client the body; the upstream decides.
@@ -67,7 +90,7 @@ impl Objects {
         match (error, guard) {
             (UpstreamError::PreconditionFailed, WriteGuard::Matches(_) | WriteGuard::Exists) => {
                 self.inner.index.forget(bucket.bucket_id, key);
-                match self.condition(bucket, key, guard).await {
+                match self.translate(bucket, key, guard).await {
                     Ok(_) => ObjectError::Conflict,
                     Err(error) => error,
                 }

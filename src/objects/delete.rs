@@ -5,7 +5,7 @@ use crate::store::BucketRow;
 use crate::upstream::{DeleteReply, ObjectRef, UpstreamError, VersionId};
 
 use super::Objects;
-use super::condition::{WriteGuard, upstream_error};
+use super::condition::{GuardedWrite, WriteGuard, upstream_error};
 use super::error::ObjectError;
 
 /// What a delete did.
@@ -32,7 +32,7 @@ impl Objects {
         version: Option<&VersionId>,
         guard: WriteGuard,
     ) -> Result<Deleted, ObjectError> {
-        let condition = self.condition(bucket, key, &guard).await?;
+        let condition = self.condition(bucket, key, &guard, GuardedWrite::Delete).await?;
         let object = ObjectRef { version: version.cloned(), ..ObjectRef::current(&bucket.name, key) };
         let outcome = self.inner.upstream.delete_object(&object, condition).await;
         self.inner.index.forget(bucket.bucket_id, key);

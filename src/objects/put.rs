@@ -15,7 +15,7 @@ use crate::store::BucketRow;
 use crate::upstream::{ObjectRef, PutBody, StoredFacts, Tags, UpstreamError, VersionId, WriteCondition};
 
 use super::Objects;
-use super::condition::WriteGuard;
+use super::condition::{GuardedWrite, WriteGuard};
 use super::error::ObjectError;
 use super::facts::ObjectFacts;
 use super::remember::WrittenFooter;
@@ -150,7 +150,7 @@ impl Objects {
     ) -> Result<ObjectFacts, ObjectError> {
         let body = self.new_body(new.bucket, new.key).await?;
         let stored_bytes = self.stored_bytes(&new)?;
-        let condition = self.condition(new.bucket, new.key, &new.guard).await?;
+        let condition = self.condition(new.bucket, new.key, &new.guard, GuardedWrite::Put).await?;
         let NewStored { bucket, key, plan, mut draft, digests, tags, guard } = new;
         let footer_id = FooterId::generate();
         let mut footer = Vec::new();

@@ -10,9 +10,12 @@ use async_trait::async_trait;
 
 use crate::base::{BucketName, ObjectKey, Timestamp};
 
+mod capabilities;
 pub mod local;
 #[cfg(test)]
 pub(crate) mod suite;
+
+pub use capabilities::{Capabilities, ConditionalWrites, ShortBodies};
 
 /// The upstream's own entity tag, opaque and without quotes; it changes whenever the stored bytes do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -210,17 +213,6 @@ pub struct ListedUpload {
     pub upload: UploadRef,
     /// When it was begun.
     pub initiated: Timestamp,
-}
-
-/// What an upstream can do; what it cannot is refused with 501 on its buckets, never emulated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capabilities {
-    /// Conditional PUT, Complete and DELETE are atomic.
-    pub conditional_writes: bool,
-    /// Tags are stored.
-    pub tagging: bool,
-    /// The largest stored PUT or part, in bytes.
-    pub max_put_bytes: u64,
 }
 
 /// An upstream. Every method may be called concurrently.

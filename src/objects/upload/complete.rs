@@ -10,7 +10,7 @@ use crate::store::{BucketRow, CompleteBegun, PartPlace, PartRow};
 use crate::upstream::{ObjectRef, PutBody, StoredRange, UpstreamError, UpstreamEtag};
 
 use super::super::Objects;
-use super::super::condition::{WriteGuard, upstream_error};
+use super::super::condition::{GuardedWrite, WriteGuard, upstream_error};
 use super::super::error::{ChecksumConflict, ObjectError};
 use super::super::put::Written;
 use super::super::remember::WrittenFooter;
@@ -106,10 +106,11 @@ impl Objects {
             Err(error) => return self.published_before(complete, upload, error).await,
         };
         let manifest = manifest_of(complete, upload, &chosen)?;
-        let condition = match self.condition(complete.bucket, complete.key, &complete.guard).await {
-            Ok(condition) => condition,
-            Err(error) => return self.published_before(complete, upload, error).await,
-        };
+        let condition =
+            match self.condition(complete.bucket, complete.key, &complete.guard, GuardedWrite::Complete).await {
+                Ok(condition) => condition,
+                Err(error) => return self.published_before(complete, upload, error).await,
+            };
         let footer_id = FooterId::generate();
         let footer = seal_footer(
             upload.dek.keys(),

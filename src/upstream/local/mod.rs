@@ -92,7 +92,12 @@ impl LocalUpstream {
 #[async_trait]
 impl Upstream for LocalUpstream {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { conditional_writes: true, tagging: true, max_put_bytes: MAX_OBJECT_BYTES }
+        Capabilities {
+            trailer_checksums: false,
+            versioning: false,
+            max_put_bytes: MAX_OBJECT_BYTES,
+            ..Capabilities::ALL
+        }
     }
 
     async fn create_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {
