@@ -12,10 +12,12 @@ use crate::base::{BucketName, ObjectKey, Timestamp};
 
 mod capabilities;
 pub mod local;
+mod special_keys;
 #[cfg(test)]
 pub(crate) mod suite;
 
-pub use capabilities::{Capabilities, ConditionalWrites, ShortBodies};
+pub use capabilities::{Capabilities, ConditionalWrites, Proof, ShortBodies};
+pub use special_keys::{KeyFate, KeyKind, SpecialKeys};
 
 /// The upstream's own entity tag, opaque and without quotes; it changes whenever the stored bytes do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
