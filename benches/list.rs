@@ -18,7 +18,9 @@ use crypt_keeper::hashing::{DigestSet, Digests};
 use crypt_keeper::keys::{
     BucketKeyRecord, BucketKeyRecords, BucketKeys, CacheLimits, Inserted, LocalKeyring, RecordsError,
 };
-use crypt_keeper::objects::{BodyRefused, Foundations, NewObject, Objects, PlainSource, PutObject, WriteGuard};
+use crypt_keeper::objects::{
+    BodyRefused, BucketPolicies, Foundations, NewObject, Objects, PlainSource, PutObject, Upstreams, WriteGuard,
+};
 use crypt_keeper::store::index::Index;
 use crypt_keeper::store::{BucketRow, Store};
 use crypt_keeper::upstream::local::LocalUpstream;
@@ -83,7 +85,8 @@ impl World {
         let index = Index::open(&dir.join("index.db")).await.expect("an index");
         let url = format!("sqlite:{}", dir.join("state.db").display());
         let objects = Objects::new(Foundations {
-            upstream: upstream.clone(),
+            upstreams: Upstreams::one(upstream.clone(), BucketName::parse("internal").expect("a name")),
+            policies: BucketPolicies::default(),
             keys: BucketKeys::new(
                 Arc::new(keyring),
                 Arc::new(Records::default()),
@@ -93,7 +96,6 @@ impl World {
             store: Store::open(&url).await.expect("a store"),
             index: index.clone(),
             clock: Clock::System,
-            internal_bucket: BucketName::parse("internal").expect("a name"),
         });
         let owner = PrincipalId::generate();
         let name = BucketName::parse("bench").expect("a name");

@@ -19,7 +19,7 @@ use crate::edge::{self, Drained, EdgeLimits, Reserved};
 use crate::gateway::{Gateway, GatewayParts};
 use crate::jobs;
 use crate::keys::{BucketKeys, CacheLimits, Keyring, LocalKeyring};
-use crate::objects::{Foundations, Objects, Swept};
+use crate::objects::{BucketPolicies, Foundations, Objects, Swept, Upstreams};
 use crate::s3::Addressing;
 use crate::store::Store;
 use crate::store::index::Index;
@@ -82,12 +82,12 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let records = Arc::new(StoredBucketKeys(store.clone()));
     let keys = BucketKeys::new(keyring.clone(), records, clock.clone(), CacheLimits::default());
     let objects = Objects::new(Foundations {
-        upstream: upstream.clone(),
+        upstreams: Upstreams::one(upstream.clone(), internal_bucket.clone()),
+        policies: BucketPolicies::default(),
         keys: keys.clone(),
         store: store.clone(),
         index: index.clone(),
         clock: clock.clone(),
-        internal_bucket: internal_bucket.clone(),
     });
     match objects.reopen_uploads().await {
         Ok(0) => {}

@@ -2,7 +2,7 @@
 
 use crate::base::{BucketId, BucketName, DomainId, PrincipalId};
 use crate::store::{BucketRow, StoreError};
-use crate::upstream::{ListRequest, UpstreamError};
+use crate::upstream::{ListRequest, Upstream, UpstreamError};
 
 use super::Objects;
 use super::condition::upstream_error;
@@ -10,9 +10,11 @@ use super::error::ObjectError;
 
 /// Rows fetched at a time when all buckets are listed.
 const BUCKETS_PER_QUERY: u32 = 1000;
+/// The owner of what no principal owns: our internal buckets, and those of others at the upstream.
+const NOBODY: PrincipalId = PrincipalId::from_bytes([0; 16]);
 
 impl Objects {
-    /// A bucket by its name. The internal bucket has no row and is never found.
+    /// A bucket by its name. An internal bucket has no row and is never found.
     pub async fn bucket(&self, name: &BucketName) -> Result<BucketRow, ObjectError> {
         self.inner.store.bucket(name).await?.ok_or(ObjectError::NoSuchBucket)
     }
@@ -38,31 +40,33 @@ impl Objects {
         owner: PrincipalId,
         region: &str,
     ) -> Result<BucketRow, ObjectError> {
-        if *name == self.inner.internal_bucket {
-            return Err(ObjectError::BucketExists { owner: PrincipalId::from_bytes([0; 16]) });
+        if self.inner.upstreams.is_internal(name) {
+            return Err(ObjectError::BucketExists { owner: NOBODY });
         }
         let _one_at_a_time = self.bucket_changes.lock().await;
         if let Some(row) = self.inner.store.bucket(name).await? {
-            return match self.inner.upstream.create_bucket(name).await {
+            if row.owner != owner {
+                return Err(ObjectError::BucketExists { owner: row.owner });
+            }
+            return match self.upstream(&row)?.create_bucket(name).await {
                 // A delete was cut off after its first step; nothing was in it, so its ids may serve again.
                 Ok(()) => Ok(row),
                 Err(UpstreamError::BucketExists) => Err(ObjectError::BucketExists { owner: row.owner }),
                 Err(error) => Err(upstream_error(error)),
             };
         }
-        match self.inner.upstream.create_bucket(name).await {
+        let place = self.inner.upstreams.home(name)?;
+        match place.upstream.create_bucket(name).await {
             Ok(()) => {}
-            Err(UpstreamError::BucketExists) if self.is_empty(name).await? => {}
-            Err(UpstreamError::BucketExists) => {
-                return Err(ObjectError::BucketExists { owner: PrincipalId::from_bytes([0; 16]) });
-            }
+            Err(UpstreamError::BucketExists) if is_empty(&*place.upstream, name).await? => {}
+            Err(UpstreamError::BucketExists) => return Err(ObjectError::BucketExists { owner: NOBODY }),
             Err(error) => return Err(upstream_error(error)),
         }
         let row = BucketRow {
             name: name.clone(),
             bucket_id: BucketId::generate(),
             domain_id: DomainId::generate(),
-            upstream: super::DEFAULT_UPSTREAM.to_owned(),
+            upstream: place.name.clone(),
             owner,
             region: region.to_owned(),
             created: self.inner.clock.now(),
@@ -89,7 +93,7 @@ impl Objects {
     async fn remove_bucket(&self, bucket: &BucketRow) -> Result<(), ObjectError> {
         let _one_at_a_time = self.bucket_changes.lock().await;
         self.check_bucket(bucket).await?;
-        match self.inner.upstream.delete_bucket(&bucket.name).await {
+        match self.upstream(bucket)?.delete_bucket(&bucket.name).await {
             Ok(()) | Err(UpstreamError::NoSuchBucket) => {}
             Err(error) => return Err(upstream_error(error)),
         }
@@ -103,10 +107,10 @@ impl Objects {
         let found = self.inner.store.bucket_by_id(bucket.bucket_id).await?;
         found.map(drop).ok_or(ObjectError::NoSuchBucket)
     }
+}
 
-    async fn is_empty(&self, name: &BucketName) -> Result<bool, ObjectError> {
-        let request = ListRequest { max_entries: 1, ..ListRequest::default() };
-        let page = self.inner.upstream.list_objects(name, &request).await.map_err(upstream_error)?;
-        Ok(page.objects.is_empty())
-    }
+async fn is_empty(upstream: &dyn Upstream, name: &BucketName) -> Result<bool, ObjectError> {
+    let request = ListRequest { max_entries: 1, ..ListRequest::default() };
+    let page = upstream.list_objects(name, &request).await.map_err(upstream_error)?;
+    Ok(page.objects.is_empty())
 }

@@ -38,7 +38,7 @@ impl Objects {
         guard: &WriteGuard,
         write: GuardedWrite,
     ) -> Result<WriteCondition, ObjectError> {
-        let can = self.inner.upstream.capabilities().conditional_writes;
+        let can = self.upstream(bucket)?.capabilities().conditional_writes;
         let can = match write {
             GuardedWrite::Put => can.put,
             GuardedWrite::Complete => can.complete,
@@ -59,11 +59,13 @@ impl Objects {
         match guard {
             WriteGuard::None => Ok(WriteCondition::None),
             // Asked beforehand only to spare the client the body; the upstream decides.
-            WriteGuard::Absent => match self.inner.upstream.head_object(&ObjectRef::current(&bucket.name, key)).await {
-                Ok(_) => Err(ObjectError::PreconditionFailed),
-                Err(UpstreamError::NoSuchKey) => Ok(WriteCondition::Absent),
-                Err(error) => Err(upstream_error(error)),
-            },
+            WriteGuard::Absent => {
+                match self.upstream(bucket)?.head_object(&ObjectRef::current(&bucket.name, key)).await {
+                    Ok(_) => Err(ObjectError::PreconditionFailed),
+                    Err(UpstreamError::NoSuchKey) => Ok(WriteCondition::Absent),
+                    Err(error) => Err(upstream_error(error)),
+                }
+            }
             WriteGuard::Exists => Ok(WriteCondition::Matches(self.current(bucket, key).await?.stored.etag)),
             WriteGuard::Matches(etags) => {
                 let mut current = self.current(bucket, key).await?;

@@ -34,7 +34,7 @@ impl Objects {
     ) -> Result<Deleted, ObjectError> {
         let condition = self.condition(bucket, key, &guard, GuardedWrite::Delete).await?;
         let object = ObjectRef { version: version.cloned(), ..ObjectRef::current(&bucket.name, key) };
-        let outcome = self.inner.upstream.delete_object(&object, condition).await;
+        let outcome = self.upstream(bucket)?.delete_object(&object, condition).await;
         self.inner.index.forget(bucket.bucket_id, key);
         match outcome {
             Ok(reply) => Ok(reply.into()),
@@ -52,7 +52,7 @@ impl Objects {
         let batch: Vec<ObjectRef> = unguarded.map(|(key, _)| ObjectRef::current(&bucket.name, key)).collect();
         let replies = match batch.is_empty() {
             true => Vec::new(),
-            false => self.inner.upstream.delete_objects(&bucket.name, &batch).await.map_err(upstream_error)?,
+            false => self.upstream(bucket)?.delete_objects(&bucket.name, &batch).await.map_err(upstream_error)?,
         };
         let mut replies = replies.into_iter();
         let mut results = Vec::with_capacity(objects.len());

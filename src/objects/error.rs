@@ -1,6 +1,6 @@
 //! What can go wrong with a sealed object, by whose side.
 
-use crate::base::{PartNumber, PrincipalId};
+use crate::base::{BucketName, PartNumber, PrincipalId};
 use crate::envelope::{FormatError, SealError};
 use crate::keys::KeysError;
 use crate::store::StoreError;
@@ -24,6 +24,14 @@ pub enum ObjectError {
     /// The bucket still holds objects or uploads in flight.
     #[error("the bucket is not empty")]
     BucketNotEmpty,
+    /// The bucket's upstream is not, or no longer, in the configuration.
+    #[error("the bucket {bucket} is at the upstream {upstream:?}, which the configuration does not have")]
+    NoSuchUpstream {
+        /// The name that the bucket's row, or its section, has.
+        upstream: String,
+        /// The bucket.
+        bucket: BucketName,
+    },
     /// No object under this key.
     #[error("no such key")]
     NoSuchKey,

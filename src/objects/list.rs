@@ -45,7 +45,7 @@ pub struct Listing {
 impl Objects {
     /// One page of a bucket.
     pub async fn list(&self, bucket: &BucketRow, request: &ListRequest) -> Result<Listing, ObjectError> {
-        let page = self.inner.upstream.list_objects(&bucket.name, request).await.map_err(upstream_error)?;
+        let page = self.upstream(bucket)?.list_objects(&bucket.name, request).await.map_err(upstream_error)?;
         let keys: Vec<ObjectKey> = page.objects.iter().map(|object| object.key.clone()).collect();
         let rows = self.inner.index.lookup_page(bucket.bucket_id, &keys).await;
         let entries = stream::iter(page.objects)

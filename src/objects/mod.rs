@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use crate::base::{BucketName, Clock};
+use crate::base::Clock;
 use crate::keys::BucketKeys;
-use crate::store::Store;
 use crate::store::index::Index;
+use crate::store::{BucketRow, Store};
 use crate::upstream::Upstream;
 
 mod buckets;
@@ -20,6 +20,7 @@ mod error;
 mod facts;
 mod list;
 mod open;
+mod policy;
 mod put;
 mod read;
 mod remember;
@@ -27,6 +28,7 @@ mod seal;
 mod source;
 mod tags;
 mod upload;
+mod upstreams;
 
 pub use condition::WriteGuard;
 pub use copy::CopyObject;
@@ -35,17 +37,16 @@ pub use error::{ChecksumConflict, ObjectError};
 pub use facts::{ListedFacts, ObjectFacts};
 pub use list::{ListedEntry, Listing};
 pub use open::Opened;
+pub use policy::{BucketPolicies, BucketPolicy, BucketSettings, EtagPolicy, ForeignObjects};
 pub use put::{NewObject, PutObject, Written};
 pub use read::PlainReader;
 pub use source::{BodyRefused, PlainSource};
+pub use upstreams::{DEFAULT_UPSTREAM, Place, Upstreams};
 
 pub use upload::{
     CompleteUpload, CompletedPart, CreateUpload, CreatedUpload, ListedPart, PartList, Swept, UploadEntry,
     UploadListRequest, UploadListing, UploadPart, WrittenPart,
 };
-
-/// The upstream of buckets that the configuration does not say otherwise of.
-pub const DEFAULT_UPSTREAM: &str = "default";
 
 /// Sealed objects of every bucket. Cheap to clone.
 #[derive(Clone)]
@@ -58,7 +59,9 @@ pub struct Objects {
 /// What [`Objects`] stands on.
 pub struct Foundations {
     /// Where ciphertext goes.
-    pub upstream: Arc<dyn Upstream>,
+    pub upstreams: Upstreams,
+    /// How the objects of single buckets are treated.
+    pub policies: BucketPolicies,
     /// Bucket keys and DEKs.
     pub keys: BucketKeys,
     /// Uploads in flight.
@@ -67,14 +70,17 @@ pub struct Foundations {
     pub index: Index,
     /// Creation times.
     pub clock: Clock,
-    /// The bucket that clients cannot name: temporary objects of uploads.
-    pub internal_bucket: BucketName,
 }
 
 impl Objects {
     /// Over its foundations.
     pub fn new(on: Foundations) -> Self {
         Self { inner: Arc::new(on), bucket_changes: Arc::default() }
+    }
+
+    /// Where a bucket's objects are.
+    fn upstream(&self, bucket: &BucketRow) -> Result<&dyn Upstream, ObjectError> {
+        Ok(&*self.inner.upstreams.of(bucket)?.upstream)
     }
 }
 

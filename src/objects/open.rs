@@ -144,7 +144,7 @@ impl Objects {
     ) -> Result<Current, ObjectError> {
         let object = ObjectRef { bucket: bucket.name.clone(), key: key.clone(), version: version.cloned() };
         let range = StoredRange::Suffix { len: SUFFIX_BYTES };
-        let reply = match self.inner.upstream.get_object(&object, range, None).await {
+        let reply = match self.upstream(bucket)?.get_object(&object, range, None).await {
             Ok(reply) => reply,
             Err(UpstreamError::NoSuchKey) => {
                 self.inner.index.forget(bucket.bucket_id, key);
@@ -154,7 +154,7 @@ impl Objects {
         };
         let stored = reply.facts.clone();
         let suffix = read_whole(reply).await?;
-        let footer_bytes = self.footer_of(&object, &stored, &suffix).await?;
+        let footer_bytes = self.footer_of(bucket, &object, &stored, &suffix).await?;
         let (dek, footer) = self.verify_footer(bucket, key, &footer_bytes, stored.stored_bytes).await?;
         let facts = facts_of(&footer, &stored);
         if version.is_none() {
@@ -166,7 +166,13 @@ impl Objects {
     }
 
     /// M || T out of the end of an object, fetching what the end does not hold.
-    async fn footer_of(&self, object: &ObjectRef, stored: &StoredFacts, suffix: &Bytes) -> Result<Bytes, ObjectError> {
+    async fn footer_of(
+        &self,
+        bucket: &BucketRow,
+        object: &ObjectRef,
+        stored: &StoredFacts,
+        suffix: &Bytes,
+    ) -> Result<Bytes, ObjectError> {
         let Some(at) = suffix.len().checked_sub(TRAILER_BYTES) else { return Err(ObjectError::Foreign) };
         if !Trailer::is_ours(&suffix[at..]) {
             return Err(ObjectError::Foreign);
@@ -178,7 +184,8 @@ impl Objects {
             return Ok(suffix.slice(suffix.len() - usize::try_from(footer_bytes).unwrap_or(0)..));
         }
         let range = StoredRange::Slice { offset: stored.stored_bytes - footer_bytes, len: footer_bytes };
-        let reply = self.inner.upstream.get_object(object, range, Some(&stored.etag)).await.map_err(upstream_error)?;
+        let reply =
+            self.upstream(bucket)?.get_object(object, range, Some(&stored.etag)).await.map_err(upstream_error)?;
         read_whole(reply).await
     }
 
@@ -206,7 +213,7 @@ impl Objects {
         range: Option<Range<u64>>,
     ) -> Result<Option<Pinned>, ObjectError> {
         let object = ObjectRef { version: current.stored.version.clone(), ..ObjectRef::current(&bucket.name, key) };
-        let upstream = &self.inner.upstream;
+        let upstream = self.upstream(bucket)?;
         let Some(range) = range else {
             let stored = match &current.origin {
                 Origin::Upstream { .. } => Some(current.stored.clone()),

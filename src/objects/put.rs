@@ -168,7 +168,7 @@ impl Objects {
         };
         let mut sealing = SealingSource::new(source, Arc::clone(&body.dek), plan, digests, Some(make))?;
         let put = PutBody { stored_bytes, source: &mut sealing };
-        let outcome = self.inner.upstream.put_object(&bucket.name, key, put, condition, tags).await;
+        let outcome = self.upstream(bucket)?.put_object(&bucket.name, key, put, condition, tags).await;
         let sealed = sealing.finish();
         let stored = match outcome {
             Ok(stored) => stored,
@@ -189,7 +189,8 @@ impl Objects {
     async fn take_back(&self, bucket: &BucketRow, key: &ObjectKey, stored: &StoredFacts) {
         let object = ObjectRef::current(&bucket.name, key);
         let condition = WriteCondition::Matches(stored.etag.clone());
-        match self.inner.upstream.delete_object(&object, condition).await {
+        let Ok(upstream) = self.upstream(bucket) else { return };
+        match upstream.delete_object(&object, condition).await {
             Ok(_) | Err(UpstreamError::NoSuchKey | UpstreamError::NoSuchBucket | UpstreamError::PreconditionFailed) => {
             }
             Err(error) => tracing::warn!(%error, "an object of a bucket that is gone was left behind"),
@@ -210,7 +211,7 @@ impl Objects {
             layout::stored_part_bytes(part.plaintext_bytes).and_then(|bytes| bytes.checked_add(sum))
         });
         match stored {
-            Some(stored) if stored <= self.inner.upstream.capabilities().max_put_bytes => Ok(stored),
+            Some(stored) if stored <= self.upstream(new.bucket)?.capabilities().max_put_bytes => Ok(stored),
             _ => Err(too_large),
         }
     }

@@ -11,11 +11,11 @@ use super::error::ObjectError;
 impl Objects {
     /// The tags of an object.
     pub async fn tags(&self, bucket: &BucketRow, key: &ObjectKey) -> Result<Tags, ObjectError> {
-        self.inner.upstream.get_tags(&ObjectRef::current(&bucket.name, key)).await.map_err(upstream_error)
+        self.upstream(bucket)?.get_tags(&ObjectRef::current(&bucket.name, key)).await.map_err(upstream_error)
     }
 
     /// Replaces the tags of an object; an empty list removes them.
     pub async fn set_tags(&self, bucket: &BucketRow, key: &ObjectKey, tags: &Tags) -> Result<(), ObjectError> {
-        self.inner.upstream.put_tags(&ObjectRef::current(&bucket.name, key), tags).await.map_err(upstream_error)
+        self.upstream(bucket)?.put_tags(&ObjectRef::current(&bucket.name, key), tags).await.map_err(upstream_error)
     }
 }

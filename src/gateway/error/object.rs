@@ -26,6 +26,9 @@ fn place(error: &ObjectError) -> Failure {
         ObjectError::NoSuchBucket => Failure::client(Code::NoSuchBucket),
         ObjectError::BucketExists { owner: _ } => Failure::client(Code::BucketAlreadyExists),
         ObjectError::BucketNotEmpty => Failure::client(Code::BucketNotEmpty),
+        ObjectError::NoSuchUpstream { upstream: _, bucket: _ } => {
+            Failure::new(Code::ServiceUnavailable, Side::Upstream)
+        }
         ObjectError::NoSuchKey => Failure::client(Code::NoSuchKey),
         ObjectError::NoSuchUpload => Failure::client(Code::NoSuchUpload),
         ObjectError::PreconditionFailed => Failure::client(Code::PreconditionFailed),

@@ -26,7 +26,7 @@ use crate::base::{BucketName, Clock, Metrics, PrincipalId, SecretText};
 use crate::gateway::{Gateway, GatewayParts};
 use crate::keys::doubles::{MemoryKeyring, MemoryRecords};
 use crate::keys::{BucketKeys, CacheLimits};
-use crate::objects::{Foundations, Objects};
+use crate::objects::{BucketPolicies, Foundations, Objects, Upstreams};
 use crate::s3::Addressing;
 use crate::store::Store;
 use crate::store::index::Index;
@@ -223,12 +223,12 @@ impl Bench {
         let keyring = Arc::new(MemoryKeyring::new("memory"));
         let records = Arc::new(MemoryRecords::default());
         let objects = Objects::new(Foundations {
-            upstream: Arc::new(upstream),
+            upstreams: Upstreams::one(Arc::new(upstream), internal_bucket),
+            policies: BucketPolicies::default(),
             keys: BucketKeys::new(keyring.clone(), records, clock.clone(), CacheLimits::default()),
             store: Store::open(&state).await.expect("a database"),
             index: Index::open(&data.path().join("index.db")).await.expect("an index"),
             clock: clock.clone(),
-            internal_bucket,
         });
         let gateway = Gateway::new(GatewayParts {
             objects,

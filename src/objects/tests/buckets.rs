@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Body, World, new_object, owner};
-use crate::base::{BucketName, ChecksumAlgorithm};
+use crate::base::{BucketName, ChecksumAlgorithm, PrincipalId};
 use crate::hashing::{DigestSet, Digests};
 use crate::objects::{BodyRefused, ObjectError, Objects, PlainSource, PutObject, WriteGuard};
 use crate::store::BucketRow;
@@ -110,4 +110,18 @@ async fn put_into_a_bucket_that_was_made_again_is_not_acknowledged() {
     assert!(matches!(outcome, Err(ObjectError::NoSuchBucket)), "{:?}", outcome.err());
     let all = ListRequest { max_entries: 10, ..ListRequest::default() };
     assert!(world.upstream.list_objects(&world.bucket.name, &all).await.expect("lists").objects.is_empty());
+}
+
+/// A removal that was cut off leaves a row; only its owner may have its ids again.
+#[tokio::test]
+async fn bucket_without_its_half_upstream_is_still_its_owners() {
+    let world = World::new().await;
+    let name = &world.bucket.name;
+    world.upstream.delete_bucket(name).await.expect("removed");
+    let stranger = PrincipalId::from_bytes([9; 16]);
+    let refused = world.objects.create_bucket(name, stranger, "us-east-1").await;
+    assert!(matches!(refused, Err(ObjectError::BucketExists { owner: whose }) if whose == owner()));
+    assert!(world.upstream.head_bucket(name).await.is_err(), "a stranger changes nothing");
+    let again = world.objects.create_bucket(name, owner(), "us-east-1").await.expect("made");
+    assert_eq!(again, world.bucket);
 }

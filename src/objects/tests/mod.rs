@@ -1,5 +1,6 @@
 //! Objects over real parts: the local upstream, SQLite, a keyring file.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,12 +20,14 @@ use crate::upstream::{
 };
 
 use super::{
-    BodyRefused, Foundations, NewObject, ObjectError, ObjectFacts, Objects, PlainSource, PutObject, WriteGuard, Written,
+    BodyRefused, BucketPolicies, Foundations, NewObject, ObjectError, ObjectFacts, Objects, PlainSource, PutObject,
+    Upstreams, WriteGuard, Written,
 };
 
 mod buckets;
 mod get_put;
 mod multipart;
+mod places;
 mod watched;
 
 use watched::Watched;
@@ -43,7 +46,9 @@ impl World {
     async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let clock = Clock::manual(Clock::System.now());
-        let (objects, upstream) = build(dir.path(), &clock).await;
+        let upstream = watched(&dir.path().join("objects")).await;
+        let upstreams = Upstreams::one(upstream.clone(), internal_bucket());
+        let objects = stand_on(dir.path(), &clock, upstreams, BucketPolicies::default()).await;
         let name = BucketName::parse("bucket").expect("a name");
         let bucket = objects.create_bucket(&name, owner(), "us-east-1").await.expect("a bucket");
         Self { objects, upstream, bucket, clock, _dir: dir }
@@ -124,6 +129,10 @@ fn owner() -> PrincipalId {
     PrincipalId::from_bytes([5; 16])
 }
 
+fn internal_bucket() -> BucketName {
+    BucketName::parse("crypt-keeper-internal").expect("a name")
+}
+
 fn new_object() -> NewObject {
     NewObject {
         content_headers: vec![(ContentHeader::ContentType, b"text/marker".to_vec())],
@@ -181,21 +190,18 @@ impl BodySource for Raw {
     }
 }
 
-async fn build(dir: &std::path::Path, clock: &Clock) -> (Objects, Arc<Watched>) {
-    let local = LocalUpstream::open(&dir.join("objects"), Clock::System).await.expect("opens");
+/// A local upstream in a directory, with its internal bucket.
+async fn watched(dir: &Path) -> Arc<Watched> {
+    let local = LocalUpstream::open(dir, Clock::System).await.expect("opens");
     let upstream = Arc::new(Watched::new(Arc::new(local)));
-    let internal_bucket = BucketName::parse("crypt-keeper-internal").expect("a name");
-    upstream.create_bucket(&internal_bucket).await.expect("made");
+    upstream.create_bucket(&internal_bucket()).await.expect("made");
+    upstream
+}
+
+async fn stand_on(dir: &Path, clock: &Clock, upstreams: Upstreams, policies: BucketPolicies) -> Objects {
     let store = Store::open(&format!("sqlite:{}", dir.join("state.db").display())).await.expect("opens");
     let index = Index::open(&dir.join("index.db")).await.expect("opens");
     let keyring = Arc::new(MemoryKeyring::new("test"));
-    let on = Foundations {
-        upstream: upstream.clone(),
-        keys: BucketKeys::new(keyring, Arc::new(MemoryRecords::default()), Clock::System, CacheLimits::default()),
-        store,
-        index,
-        clock: clock.clone(),
-        internal_bucket,
-    };
-    (Objects::new(on), upstream)
+    let keys = BucketKeys::new(keyring, Arc::new(MemoryRecords::default()), Clock::System, CacheLimits::default());
+    Objects::new(Foundations { upstreams, policies, keys, store, index, clock: clock.clone() })
 }

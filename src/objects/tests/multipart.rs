@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Body, World, new_object, pattern};
+use super::{Body, World, internal_bucket, new_object, pattern};
 use crate::base::{ChecksumAlgorithm, ChecksumType, ETag, Md5, ObjectKey, PartNumber};
 use crate::objects::{
     ChecksumConflict, CompleteUpload, CompletedPart, CopyObject, CreateUpload, ObjectError, UploadListRequest,
@@ -55,7 +55,7 @@ impl World {
     /// Temporary objects in the internal bucket.
     async fn held(&self) -> usize {
         let request = ListRequest { prefix: "tmp/".into(), max_entries: 1000, ..ListRequest::default() };
-        let bucket = &self.objects.inner.internal_bucket;
+        let bucket = &internal_bucket();
         self.upstream.list_objects(bucket, &request).await.expect("lists").objects.len()
     }
 }
@@ -214,7 +214,7 @@ async fn a_sweep_spares_uploads_in_flight() {
     let key = world.key("k");
     let id = world.begin(&key, None).await;
     let part = world.part(&key, &id, 1, b"content").await.expect("stored").etag;
-    let internal = world.objects.inner.internal_bucket.clone();
+    let internal = internal_bucket();
     // A part that was held back just now, and whose row is about to be written.
     world.write_raw(&internal, &world.key(&format!("tmp/{id}/00002-00")), b"x").await;
     // One of an upload that nobody knows.

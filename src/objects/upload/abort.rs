@@ -34,7 +34,7 @@ impl Objects {
             }
         }
         self.abort_at_upstream(bucket, &upload).await?;
-        self.forget_held(&upload.row.upload_id).await?;
+        self.forget_held(bucket, &upload.row.upload_id).await?;
         self.inner.store.delete_upload(&upload.row.upload_id).await?;
         Ok(())
     }
@@ -44,20 +44,20 @@ impl Objects {
     }
 
     async fn abort_at_upstream(&self, bucket: &BucketRow, upload: &OpenUpload) -> Result<(), ObjectError> {
-        match self.inner.upstream.abort_multipart(&upload.at_upstream(bucket)).await {
+        match self.upstream(bucket)?.abort_multipart(&upload.at_upstream(bucket)).await {
             Ok(()) | Err(UpstreamError::NoSuchUpload) => Ok(()),
             Err(error) => Err(upstream_error(error)),
         }
     }
 
     /// Deletes the held-back parts of an upload that is over, and its part rows.
-    pub(super) async fn forget_held(&self, upload: &UploadId) -> Result<(), ObjectError> {
+    pub(super) async fn forget_held(&self, bucket: &BucketRow, upload: &UploadId) -> Result<(), ObjectError> {
         let parts = self.inner.store.parts(upload, 0, u32::from(MAX_PART_NUMBER)).await?;
         let held = parts.into_iter().filter_map(|part| match part.place {
             PartPlace::Held(key) => Some(key),
             PartPlace::Upstream(_) => None,
         });
-        self.drop_held(&held.collect::<Vec<_>>()).await;
+        self.drop_held(bucket, &held.collect::<Vec<_>>()).await;
         self.inner.store.forget_parts(upload).await?;
         Ok(())
     }

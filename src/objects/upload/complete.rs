@@ -68,7 +68,7 @@ impl Objects {
             CompleteBegun::Begun { highest_part_begun } => highest_part_begun,
             CompleteBegun::Completed { sealed_result } => {
                 // The one that did it may have been cut off before this last step.
-                self.forget_held(&upload.row.upload_id).await?;
+                self.forget_held(complete.bucket, &upload.row.upload_id).await?;
                 return upload.result(&sealed_result);
             }
             CompleteBegun::Gone => return Err(ObjectError::NoSuchUpload),
@@ -85,7 +85,7 @@ impl Objects {
             Ok(written) => {
                 let sealed = upload.seal_result(&written);
                 self.inner.store.mark_completed(&upload.row.upload_id, sealed, self.inner.clock.now()).await?;
-                self.forget_held(&upload.row.upload_id).await?;
+                self.forget_held(complete.bucket, &upload.row.upload_id).await?;
                 Ok(written)
             }
             Err(error) => {
@@ -133,7 +133,7 @@ impl Objects {
             Err(error) => return self.published_before(complete, upload, error).await,
         }
         let reference = upload.at_upstream(complete.bucket);
-        match self.inner.upstream.complete_multipart(&reference, &parts, condition).await {
+        match self.upstream(complete.bucket)?.complete_multipart(&reference, &parts, condition).await {
             Ok(stored) => {
                 let footer = WrittenFooter { wrapped: &upload.row.wrapped_dek, footer_id, bytes: footer.into() };
                 let facts = self.remember_written(complete.bucket, complete.key, manifest, &stored, footer).await;
@@ -181,14 +181,15 @@ impl Objects {
             let plan = RangeOpener::for_part(upload.dek.keys(), row.number.get(), row.salt, row.plaintext_bytes)
                 .ok_or(ObjectError::Row("a held-back part's length"))?;
             let key = ObjectKey::parse(key).ok_or(ObjectError::Row("a held-back part's key"))?;
-            let object = ObjectRef::current(&self.inner.internal_bucket, &key);
-            let reply = self.inner.upstream.get_object(&object, StoredRange::Whole, None).await.map_err(lost)?;
+            let place = self.inner.upstreams.of(bucket)?;
+            let object = ObjectRef::current(&place.internal_bucket, &key);
+            let reply = place.upstream.get_object(&object, StoredRange::Whole, None).await.map_err(lost)?;
             stored_bytes += row.stored_bytes;
             held = Some(Held { body: reply.body, opener: plan.opener });
         }
         let mut tail = JoinedTail::new(held, footer.to_vec());
         let body = PutBody { stored_bytes, source: &mut tail };
-        match self.inner.upstream.upload_part(&upload.at_upstream(bucket), number, body).await {
+        match self.upstream(bucket)?.upload_part(&upload.at_upstream(bucket), number, body).await {
             Ok(stored) => Ok(stored.etag),
             Err(error @ UpstreamError::Body(_)) => Err(tail.into_fault().unwrap_or(error.into())),
             Err(error) => Err(upstream_error(error)),
@@ -243,7 +244,7 @@ impl Objects {
         loop {
             let after = all.last().map_or(0, |(number, _)| *number);
             let page =
-                self.inner.upstream.list_parts(&reference, after, PARTS_PER_LIST).await.map_err(upstream_error)?;
+                self.upstream(bucket)?.list_parts(&reference, after, PARTS_PER_LIST).await.map_err(upstream_error)?;
             if page.is_empty() {
                 return Ok(all);
             }

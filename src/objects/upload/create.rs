@@ -39,7 +39,7 @@ impl Objects {
         let initiator = object.owner;
         let tags = object.tags.clone();
         let sealed_facts = seal_facts(body.dek.keys(), &upload_id, object, checksum, created)?;
-        let upload = self.inner.upstream.create_multipart(&bucket.name, key, &tags).await.map_err(upstream_error)?;
+        let upload = self.upstream(bucket)?.create_multipart(&bucket.name, key, &tags).await.map_err(upstream_error)?;
         let row = UploadRow {
             upload_id: upload_id.clone(),
             bucket_id: bucket.bucket_id,
@@ -54,15 +54,16 @@ impl Objects {
             state: UploadState::Open,
         };
         if let Err(error) = self.inner.store.insert_upload(row).await {
-            self.forget_upstream_upload(&upload).await;
+            self.forget_upstream_upload(bucket, &upload).await;
             return Err(error.into());
         }
         Ok(CreatedUpload { upload_id: upload_id.to_string() })
     }
 
     /// Best effort: an upload that nobody can name costs room until the sweep finds it.
-    pub(super) async fn forget_upstream_upload(&self, upload: &UploadRef) {
-        if let Err(error) = self.inner.upstream.abort_multipart(upload).await {
+    pub(super) async fn forget_upstream_upload(&self, bucket: &BucketRow, upload: &UploadRef) {
+        let Ok(upstream) = self.upstream(bucket) else { return };
+        if let Err(error) = upstream.abort_multipart(upload).await {
             tracing::warn!(%error, "an upload was left behind at the upstream");
         }
     }

@@ -94,8 +94,7 @@ impl Objects {
         let current = match re_sent {
             true => {
                 let reference = upload.at_upstream(bucket);
-                self.inner
-                    .upstream
+                self.upstream(bucket)?
                     .list_parts(&reference, after, max.saturating_add(1))
                     .await
                     .map_err(upstream_error)?

@@ -71,7 +71,7 @@ impl Objects {
         }
         check_algorithm(upload.facts.checksum, part.declared)?;
         let plaintext_bytes = part.plaintext_bytes;
-        let stored_bytes = self.part_stored_bytes(plaintext_bytes)?;
+        let stored_bytes = self.part_stored_bytes(part.bucket, plaintext_bytes)?;
         match self.inner.store.begin_part(&upload.row.upload_id, part.number).await? {
             PartBegun::Begun => {}
             PartBegun::Completing => return Err(ObjectError::Conflict),
@@ -82,7 +82,7 @@ impl Objects {
         let digests = DigestSet::none().with_md5().with(kept);
         let sealing = SealingSource::new(source, Arc::clone(&upload.dek), plan, digests, None)?;
         let (sealed, salt, place) = if is_held_back(part.number, plaintext_bytes) {
-            self.hold_back(&upload, part.number, stored_bytes, sealing).await?
+            self.hold_back(part.bucket, &upload, part.number, stored_bytes, sealing).await?
         } else {
             self.send_up(part.bucket, &upload, part.number, stored_bytes, sealing).await?
         };
@@ -101,10 +101,10 @@ impl Objects {
             modified,
         };
         match self.inner.store.insert_part(&upload.row.upload_id, row).await {
-            Ok(inserted) => self.drop_held(&inserted.dropped_held_keys).await,
+            Ok(inserted) => self.drop_held(part.bucket, &inserted.dropped_held_keys).await,
             Err(error) => {
                 if let PartPlace::Held(key) = place {
-                    self.drop_held(&[key]).await;
+                    self.drop_held(part.bucket, &[key]).await;
                 }
                 return Err(match error {
                     StoreError::NoParent => ObjectError::NoSuchUpload,
@@ -118,17 +118,18 @@ impl Objects {
     }
 
     /// Best effort: a temporary object that no row names is found by the sweep.
-    pub(super) async fn drop_held(&self, keys: &[String]) {
+    pub(super) async fn drop_held(&self, bucket: &BucketRow, keys: &[String]) {
+        let Ok(place) = self.inner.upstreams.of(bucket) else { return };
         for key in keys.iter().filter_map(|key| ObjectKey::parse(key)) {
-            let object = ObjectRef::current(&self.inner.internal_bucket, &key);
-            if let Err(error) = self.inner.upstream.delete_object(&object, WriteCondition::None).await {
+            let object = ObjectRef::current(&place.internal_bucket, &key);
+            if let Err(error) = place.upstream.delete_object(&object, WriteCondition::None).await {
                 tracing::warn!(%error, "a held-back part was left behind");
             }
         }
     }
 
-    fn part_stored_bytes(&self, plaintext_bytes: u64) -> Result<u64, ObjectError> {
-        let limit = self.inner.upstream.capabilities().max_put_bytes;
+    fn part_stored_bytes(&self, bucket: &BucketRow, plaintext_bytes: u64) -> Result<u64, ObjectError> {
+        let limit = self.upstream(bucket)?.capabilities().max_put_bytes;
         let stored = layout::stored_part_bytes(plaintext_bytes).filter(|&stored| stored <= limit);
         let stored = stored.filter(|_| plaintext_bytes <= MAX_STORED_PUT_BYTES);
         stored.ok_or(ObjectError::TooLarge { plaintext_bytes })
@@ -136,6 +137,7 @@ impl Objects {
 
     async fn hold_back(
         &self,
+        bucket: &BucketRow,
         upload: &OpenUpload,
         number: PartNumber,
         stored_bytes: u64,
@@ -145,8 +147,9 @@ impl Objects {
         let name = format!("tmp/{}/{:05}-{}", upload.row.upload_id, number.get(), hex::encode(salt));
         let key = ObjectKey::parse(&name).ok_or(ObjectError::Row("a held-back part's key"))?;
         let body = PutBody { stored_bytes, source: &mut sealing };
-        let (bucket, untagged) = (&self.inner.internal_bucket, Tags::new());
-        let outcome = self.inner.upstream.put_object(bucket, &key, body, WriteCondition::None, &untagged).await;
+        let (place, untagged) = (self.inner.upstreams.of(bucket)?, Tags::new());
+        let outcome =
+            place.upstream.put_object(&place.internal_bucket, &key, body, WriteCondition::None, &untagged).await;
         let (sealed, part) = settle(sealing, outcome.map(|_| ()))?;
         Ok((sealed, part.salt, PartPlace::Held(name)))
     }
@@ -160,7 +163,7 @@ impl Objects {
         mut sealing: SealingSource<'_>,
     ) -> Result<(Sealed, Salt, PartPlace), ObjectError> {
         let body = PutBody { stored_bytes, source: &mut sealing };
-        let outcome = self.inner.upstream.upload_part(&upload.at_upstream(bucket), number.get(), body).await;
+        let outcome = self.upstream(bucket)?.upload_part(&upload.at_upstream(bucket), number.get(), body).await;
         let etag = outcome.as_ref().map(|stored: &StoredPart| stored.etag.0.to_string()).unwrap_or_default();
         let (sealed, part) = settle(sealing, outcome.map(|_| ()))?;
         Ok((sealed, part.salt, PartPlace::Upstream(etag)))

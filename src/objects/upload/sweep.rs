@@ -11,6 +11,7 @@ use crate::upstream::{ListRequest, ObjectRef, UploadRef, UpstreamError, Upstream
 use super::super::Objects;
 use super::super::condition::upstream_error;
 use super::super::error::ObjectError;
+use super::super::upstreams::Place;
 
 /// How long the answer of a Complete is kept for clients that ask again; S3 promises none, SDKs retry for minutes.
 const KEEP_RESULTS: Duration = Duration::from_secs(24 * 60 * 60);
@@ -76,32 +77,42 @@ impl Objects {
     }
 
     async fn forget_finished(&self, upload: &UploadRow) -> Result<(), ObjectError> {
-        self.forget_at_upstream(upload).await?;
-        self.forget_held(&upload.upload_id).await?;
+        // Without its bucket, what is left of it is found by name.
+        if let Some(bucket) = self.inner.store.bucket_by_id(upload.bucket_id).await? {
+            self.forget_at_upstream(&bucket, upload).await?;
+            self.forget_held(&bucket, &upload.upload_id).await?;
+        }
         self.inner.store.delete_upload(&upload.upload_id).await?;
         Ok(())
     }
 
     /// An abort may have been cut off after its first step.
-    async fn forget_at_upstream(&self, upload: &UploadRow) -> Result<(), ObjectError> {
-        let Some(bucket) = self.inner.store.bucket_by_id(upload.bucket_id).await? else { return Ok(()) };
+    async fn forget_at_upstream(&self, bucket: &BucketRow, upload: &UploadRow) -> Result<(), ObjectError> {
         let id = UpstreamUploadId(upload.upstream_upload_id.as_str().into());
-        let reference = UploadRef { bucket: bucket.name, key: upload.key.clone(), id };
-        match self.inner.upstream.abort_multipart(&reference).await {
+        let reference = UploadRef { bucket: bucket.name.clone(), key: upload.key.clone(), id };
+        match self.upstream(bucket)?.abort_multipart(&reference).await {
             Ok(()) | Err(UpstreamError::NoSuchUpload | UpstreamError::NoSuchBucket) => Ok(()),
             Err(error) => Err(upstream_error(error)),
         }
     }
 
     async fn sweep_held(&self, before: Timestamp) -> Result<u64, ObjectError> {
+        let mut sum = Sum::default();
+        for place in self.inner.upstreams.iter() {
+            sum.add(self.sweep_held_at(place, before).await);
+        }
+        sum.outcome()
+    }
+
+    async fn sweep_held_at(&self, place: &Place, before: Timestamp) -> Result<u64, ObjectError> {
         let mut request = ListRequest { prefix: "tmp/".into(), max_entries: BATCH, ..ListRequest::default() };
         let mut swept = 0;
         loop {
-            let page = self.inner.upstream.list_objects(&self.inner.internal_bucket, &request).await;
+            let page = place.upstream.list_objects(&place.internal_bucket, &request).await;
             let page = page.map_err(upstream_error)?;
             for object in page.objects.iter().filter(|object| object.facts.last_modified < before) {
                 if !self.is_needed(&object.key).await? {
-                    self.drop_object(&object.key).await?;
+                    drop_object(place, &object.key).await?;
                     swept += 1;
                 }
             }
@@ -124,33 +135,32 @@ impl Objects {
         Ok(self.inner.store.is_held(key.as_str()).await?)
     }
 
-    async fn drop_object(&self, key: &ObjectKey) -> Result<(), ObjectError> {
-        let object = ObjectRef::current(&self.inner.internal_bucket, key);
-        self.inner.upstream.delete_object(&object, WriteCondition::None).await.map_err(upstream_error)?;
-        Ok(())
-    }
-
     /// Create makes the upload at the upstream first and its row after; a crash in between leaves one that nobody names.
     async fn sweep_unknown(&self, before: Timestamp) -> Result<u64, ObjectError> {
-        let mut swept = 0;
+        let mut sum = Sum::default();
         for bucket in self.buckets().await? {
-            let known = self.known_uploads(&bucket).await?;
-            let mut last: Option<UploadRef> = None;
-            loop {
-                let after = last.as_ref().map(|upload| (upload.key.as_str(), &*upload.id.0));
-                let listed = self.inner.upstream.list_uploads(&bucket.name, after, BATCH).await;
-                let listed = listed.map_err(upstream_error)?;
-                let Some(end) = listed.last() else { break };
-                last = Some(end.upload.clone());
-                for upload in listed {
-                    if upload.initiated < before && !known.contains(&*upload.upload.id.0) {
-                        self.forget_upstream_upload(&upload.upload).await;
-                        swept += 1;
-                    }
+            sum.add(self.sweep_unknown_of(&bucket, before).await);
+        }
+        sum.outcome()
+    }
+
+    async fn sweep_unknown_of(&self, bucket: &BucketRow, before: Timestamp) -> Result<u64, ObjectError> {
+        let upstream = self.upstream(bucket)?;
+        let known = self.known_uploads(bucket).await?;
+        let mut swept = 0;
+        let mut last: Option<UploadRef> = None;
+        loop {
+            let after = last.as_ref().map(|upload| (upload.key.as_str(), &*upload.id.0));
+            let listed = upstream.list_uploads(&bucket.name, after, BATCH).await.map_err(upstream_error)?;
+            let Some(end) = listed.last() else { return Ok(swept) };
+            last = Some(end.upload.clone());
+            for upload in listed {
+                if upload.initiated < before && !known.contains(&*upload.upload.id.0) {
+                    self.forget_upstream_upload(bucket, &upload.upload).await;
+                    swept += 1;
                 }
             }
         }
-        Ok(swept)
     }
 
     async fn known_uploads(&self, bucket: &BucketRow) -> Result<HashSet<String>, ObjectError> {
@@ -168,6 +178,32 @@ impl Objects {
             last = page.into_iter().last();
         }
     }
+}
+
+/// What several places or buckets come to: none waits for another one, and a failure is told at the end.
+#[derive(Default)]
+struct Sum {
+    swept: u64,
+    failed: Option<ObjectError>,
+}
+
+impl Sum {
+    fn add(&mut self, outcome: Result<u64, ObjectError>) {
+        match outcome {
+            Ok(swept) => self.swept += swept,
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    fn outcome(self) -> Result<u64, ObjectError> {
+        self.failed.map_or(Ok(self.swept), Err)
+    }
+}
+
+async fn drop_object(place: &Place, key: &ObjectKey) -> Result<(), ObjectError> {
+    let object = ObjectRef::current(&place.internal_bucket, key);
+    place.upstream.delete_object(&object, WriteCondition::None).await.map_err(upstream_error)?;
+    Ok(())
 }
 
 fn before(now: Timestamp, age: Duration) -> Timestamp {
