@@ -12,6 +12,7 @@ use crate::base::{BucketName, ObjectKey, Timestamp};
 
 mod capabilities;
 pub mod local;
+pub mod s3;
 mod special_keys;
 #[cfg(test)]
 pub(crate) mod suite;
