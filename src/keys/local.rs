@@ -102,7 +102,10 @@ impl LocalKeyring {
         let _lock = lock(&self.path)?;
         // From the file, not from memory: another process may have rotated.
         let mut keys = load(&self.path)?;
-        let version = keys.add_version(now);
+        let full = Malformed::Content("its latest version has the last number that there is");
+        let version = keys
+            .add_version(now)
+            .ok_or_else(|| LocalKeyringError::Malformed { path: shown(&self.path), fault: full })?;
         let fresh = write_aside(&self.path, &keys)?;
         fs::rename(&fresh, &self.path)
             .and_then(|()| sync_directory(&self.path))

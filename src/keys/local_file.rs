@@ -21,6 +21,10 @@ const FORMAT: u32 = 1;
 /// What the first key is called.
 const NAME: &str = "crypt-keeper";
 
+/// Numbers rise by one with each rotation, from 1; a hand that edits the file must not make the next one impossible to
+/// write down.
+const MAX_VERSION: u32 = 1_000_000;
+
 /// What is wrong with a file: where, and never what stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
@@ -90,17 +94,15 @@ fn zeroizing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<Str
 impl KeySet {
     /// A new keyring with one key of one version.
     pub(super) fn generate(now: Timestamp) -> Self {
-        let mut keys =
-            Self { id: random::bytes(), name: NAME.to_owned(), min_decryption: 1, versions: BTreeMap::new() };
-        keys.add_version(now);
-        keys
+        let first = Version { created: now, key: Key32::generate() };
+        Self { id: random::bytes(), name: NAME.to_owned(), min_decryption: 1, versions: BTreeMap::from([(1, first)]) }
     }
 
-    /// Adds a fresh version and returns its number.
-    pub(super) fn add_version(&mut self, now: Timestamp) -> u32 {
-        let number = self.versions().latest + 1;
+    /// Adds a fresh version and returns its number; `None` when there can be no further one.
+    pub(super) fn add_version(&mut self, now: Timestamp) -> Option<u32> {
+        let number = self.versions().latest.checked_add(1).filter(|number| *number <= MAX_VERSION)?;
         self.versions.insert(number, Version { created: now, key: Key32::generate() });
-        number
+        Some(number)
     }
 
     pub(super) const fn id(&self) -> [u8; 16] {
@@ -147,13 +149,22 @@ impl KeySet {
         let (Some(key), None) = (keys.next(), keys.next()) else {
             return Err(Malformed::Content("it must hold exactly one key"));
         };
+        // It is written again by a rotation, between quotes.
+        if !key.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')) {
+            return Err(Malformed::Content(
+                "the key's name has other characters than letters, digits, '-', '_' and '.'",
+            ));
+        }
         let mut versions = BTreeMap::new();
         for version in key.version {
             let material = Zeroizing::new(BASE64.decode(version.material.as_bytes()).unwrap_or_default());
             let material = Key32::from_slice(&material).ok_or(Malformed::Content("a key is not 32 bytes in base64"))?;
             let created = Timestamp::from_unix_millis(version.created);
-            if version.number == 0 || versions.insert(version.number, Version { created, key: material }).is_some() {
-                return Err(Malformed::Content("a version's number is 0 or there twice"));
+            if !(1..=MAX_VERSION).contains(&version.number) {
+                return Err(Malformed::Content("a version's number is not from 1 to 1000000"));
+            }
+            if versions.insert(version.number, Version { created, key: material }).is_some() {
+                return Err(Malformed::Content("a version is there twice"));
             }
         }
         if !versions.contains_key(&key.min_decryption) {
@@ -168,7 +179,7 @@ impl KeySet {
         put("# Crypt-Keeper keyring. It opens every stored object: keep it readable by its owner only,\n");
         put("# and keep a backup of it apart from the objects. Without it they are lost.\n");
         put(&format!("format = {FORMAT}\nid = \"{}\"\n\n", hex::encode(self.id)));
-        put(&format!("[[key]]\nname = \"{}\"\nmin_decryption = {}\n", self.name.escape_default(), self.min_decryption));
+        put(&format!("[[key]]\nname = \"{}\"\nmin_decryption = {}\n", self.name, self.min_decryption));
         for (number, version) in &self.versions {
             let material = Zeroizing::new(BASE64.encode(version.key.expose()));
             put(&format!("\n[[key.version]]\nnumber = {number}\ncreated = {}\n", version.created.unix_millis()));

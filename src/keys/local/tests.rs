@@ -135,6 +135,20 @@ fn too_open() {
     }
 }
 
+/// A rotation never writes what the next start would refuse.
+#[test]
+fn after_the_last_number_there_is_no_rotation() {
+    let (place, keyring) = Place::made();
+    let good = fs::read_to_string(place.path()).expect("is readable");
+    for (latest, rotates) in [(999_999, true), (1_000_000, false)] {
+        let text = good.replace("= 1\n", &format!("= {latest}\n")).replace("format = 999999", "format = 1");
+        let text = text.replace("format = 1000000", "format = 1");
+        fs::write(place.path(), text).expect("is written");
+        assert_eq!(keyring.rotate(NOW).ok(), rotates.then_some(1_000_000));
+        assert!(LocalKeyring::open(&place.path()).is_ok());
+    }
+}
+
 /// Every fault is one line that names the file and shows nothing of the keys in it.
 #[test]
 fn malformed() {
@@ -152,6 +166,9 @@ fn malformed() {
         // The key where a number belongs: serde would quote it.
         good.replace("number = 1", &format!("number = \"{material}\"")),
         good.replace("number = 1", "number = 0"),
+        good.replace("number = 1", "number = 4294967295"),
+        good.replace("name = \"crypt-keeper\"", "name = '''it's'''"),
+        good.replace("name = \"crypt-keeper\"", "name = \"schl\u{fc}ssel\""),
         good.replace("min_decryption = 1", "min_decryption = 7"),
         good.replace(&id, "xyz"),
         good[..good.len() - 20].to_owned(),
