@@ -12,6 +12,7 @@ mod copy_object;
 mod delete_objects;
 mod durability;
 mod floors;
+mod fuzz_corpus;
 mod get_object;
 mod harness;
 mod list_objects_v2;
