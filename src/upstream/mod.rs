@@ -11,7 +11,10 @@ use async_trait::async_trait;
 use crate::base::{BucketName, ObjectKey, Timestamp};
 
 mod capabilities;
+#[cfg(test)]
+pub(crate) mod liar;
 pub mod local;
+pub mod probe;
 pub mod s3;
 mod special_keys;
 #[cfg(test)]
