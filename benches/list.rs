@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use crypt_keeper::base::{BucketName, ChecksumAlgorithm, Clock, DomainId, KeyId, ObjectKey, PrincipalId};
-use crypt_keeper::hashing::{DigestSet, Digests};
+use crypt_keeper::hashing::{DigestSet, Digests, Md5Lanes};
 use crypt_keeper::keys::{
     BucketKeyRecord, BucketKeyRecords, BucketKeys, CacheLimits, Inserted, LocalKeyring, RecordsError,
 };
@@ -95,6 +95,7 @@ impl World {
             ),
             store: Store::open(&url).await.expect("a store"),
             index: index.clone(),
+            md5: Md5Lanes::start(1).expect("a thread"),
             clock: Clock::System,
         });
         let owner = PrincipalId::generate();

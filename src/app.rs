@@ -4,7 +4,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread;
 
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -17,6 +19,7 @@ use crate::base::{BucketName, Clock, Metrics, ShutdownTrigger};
 use crate::config::{Config, Limits, Region};
 use crate::edge::{self, Drained, EdgeLimits, Reserved};
 use crate::gateway::{Gateway, GatewayParts};
+use crate::hashing::Md5Lanes;
 use crate::jobs;
 use crate::keys::{BucketKeys, CacheLimits, Keyring, LocalKeyring};
 use crate::objects::{BucketPolicies, Foundations, Objects, Swept, Upstreams};
@@ -77,7 +80,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let access_keys = Arc::new(StoredAccessKeys::new(store.clone(), secrets));
     let authenticator = Arc::new(Authenticator::new(access_keys.clone(), regions(&config.region), clock.clone()));
 
-    // What they find.
+    // What they find, and who hashes what they bring.
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let md5 = Md5Lanes::for_cores(cores).map_err(StartError::Md5)?;
     let index = Index::open(&config.store.index_path).await?;
     let records = Arc::new(StoredBucketKeys(store.clone()));
     let keys = BucketKeys::new(keyring.clone(), records, clock.clone(), CacheLimits::default());
@@ -87,6 +92,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         keys: keys.clone(),
         store: store.clone(),
         index: index.clone(),
+        md5,
         clock: clock.clone(),
     });
     match objects.reopen_uploads().await {

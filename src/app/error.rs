@@ -121,6 +121,9 @@ pub enum StartError {
     /// The configured root access key belongs to a user.
     #[error("root.access_key_id: {0} is the access key of another user: give the root user another id")]
     RootKeyTaken(String),
+    /// The threads that hash cannot be made, or compute wrongly.
+    #[error("MD5: {0}")]
+    Md5(#[source] io::Error),
     /// The upstream's directory cannot be opened.
     #[error(transparent)]
     UpstreamOpen(#[from] LocalOpenError),

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest as sha};
 use crc_fast::{checksum, checksum_combine};
-use md5::{Digest as _, Md5 as Md5State};
+use md5_many::Md5State;
 
 use super::{crc_digest, crc_of};
 use crate::base::{ChecksumAlgorithm, Digest, Md5};
@@ -38,9 +38,9 @@ pub fn composite(algorithm: ChecksumAlgorithm, parts: &[Digest]) -> Option<Diges
 pub fn md5_of_md5s(parts: &[Md5]) -> Md5 {
     let mut state = Md5State::new();
     for part in parts {
-        state.update(part.0);
+        state.update(&part.0);
     }
-    Md5(state.finalize().into())
+    Md5(state.finalize())
 }
 
 fn crc_value(algorithm: ChecksumAlgorithm, digest: &Digest) -> Option<u64> {

@@ -5,13 +5,17 @@
 
 use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use crc_fast::{CrcAlgorithm, Digest as Crc};
-use md5::{Digest as _, Md5 as Md5State};
+use md5_many::Md5State;
 
 use crate::base::{ChecksumAlgorithm, Digest, Md5};
 
+mod body;
 mod combine;
+mod lanes;
 
+pub use body::BodyHasher;
 pub use combine::{combine_full_object, composite, md5_of_md5s};
+pub use lanes::{LanesFailed, Md5Lanes};
 
 /// How many bytes every digest takes before the next digest takes the same ones: the run is then still in the
 /// first-level cache (32-48 KiB on today's cores).
@@ -33,6 +37,12 @@ impl DigestSet {
     #[must_use]
     pub const fn with_md5(self) -> Self {
         Self(self.0 | Self::MD5)
+    }
+
+    /// But no MD5.
+    #[must_use]
+    const fn without_md5(self) -> Self {
+        Self(self.0 & !Self::MD5)
     }
 
     /// And this checksum; SHA-256 also for a SigV4 payload hash.
@@ -103,7 +113,7 @@ impl Hasher {
 
     /// The digests of everything taken.
     pub fn finish(self) -> Digests {
-        let md5 = self.md5.map(|state| Md5(state.finalize().into()));
+        let md5 = self.md5.map(|state| Md5(state.finalize()));
         let checksums = self.checksums.into_iter().filter_map(|(algorithm, state)| state.finish(algorithm)).collect();
         Digests { md5, checksums }
     }

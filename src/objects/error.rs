@@ -2,6 +2,7 @@
 
 use crate::base::{BucketName, PartNumber, PrincipalId};
 use crate::envelope::{FormatError, SealError};
+use crate::hashing::LanesFailed;
 use crate::keys::KeysError;
 use crate::store::StoreError;
 use crate::upstream::UpstreamError;
@@ -102,6 +103,9 @@ pub enum ObjectError {
     /// Rows in the database that do not open under their key or contradict each other.
     #[error("a sealed row is damaged: {0}")]
     Row(&'static str),
+    /// The digests of a body could not be made.
+    #[error(transparent)]
+    Digests(#[from] LanesFailed),
     /// Keys.
     #[error(transparent)]
     Keys(#[from] KeysError),

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::base::Clock;
+use crate::hashing::Md5Lanes;
 use crate::keys::BucketKeys;
 use crate::store::index::Index;
 use crate::store::{BucketRow, Store};
@@ -68,6 +69,8 @@ pub struct Foundations {
     pub store: Store,
     /// What is known of objects without asking the upstream.
     pub index: Index,
+    /// MD5 of large bodies.
+    pub md5: Md5Lanes,
     /// Creation times.
     pub clock: Clock,
 }

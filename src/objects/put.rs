@@ -166,7 +166,8 @@ impl Objects {
                 Ok(made)
             })
         };
-        let mut sealing = SealingSource::new(source, Arc::clone(&body.dek), plan, digests, Some(make))?;
+        let mut sealing =
+            SealingSource::new(source, Arc::clone(&body.dek), plan, digests, &self.inner.md5, Some(make))?;
         let put = PutBody { stored_bytes, source: &mut sealing };
         let outcome = self.upstream(bucket)?.put_object(&bucket.name, key, put, condition, tags).await;
         let sealed = sealing.finish();

@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use crate::base::random;
 use crate::envelope::part::MIN_SEAL_BUFFER_BYTES;
 use crate::envelope::{BodyKeys, PartSealer, Salt, SealError, SealedPart};
-use crate::hashing::{DigestSet, Digests, Hasher};
+use crate::hashing::{BodyHasher, DigestSet, Digests, Md5Lanes};
 use crate::keys::UnwrappedDek;
 use crate::upstream::{BodyAborted, BodySource};
 
@@ -46,7 +46,7 @@ pub(super) struct SealingSource<'a> {
     plan: std::vec::IntoIter<PartPlan>,
     current: Option<(PartSealer, u64)>,
     pending: Bytes,
-    hasher: Option<Hasher>,
+    hasher: Option<BodyHasher>,
     sealed: Vec<SealedPart>,
     footer: Option<FooterMaker<'a>>,
     tail: Bytes,
@@ -60,9 +60,12 @@ impl<'a> SealingSource<'a> {
         dek: Arc<UnwrappedDek>,
         plan: Vec<PartPlan>,
         digests: DigestSet,
+        lanes: &Md5Lanes,
         footer: Option<FooterMaker<'a>>,
     ) -> Result<Self, SealError> {
-        let hasher = Hasher::new(digests.and(plain.wants()));
+        // Lengths beyond the format's limits were refused before; a wrong sum only chooses where MD5 is made.
+        let body_bytes = plan.iter().fold(0, |sum: u64, part| sum.saturating_add(part.plaintext_bytes));
+        let hasher = BodyHasher::new(digests.and(plain.wants()), body_bytes, lanes);
         let mut plan = plan.into_iter();
         let first_salt = random::bytes();
         let current = plan.next().map(|part| start(dek.keys(), part, first_salt)).transpose()?;
@@ -101,7 +104,7 @@ impl<'a> SealingSource<'a> {
                 if self.pending.is_empty() {
                     match self.plain.next().await? {
                         Some(bytes) => {
-                            self.hasher.as_mut().ok_or(BodyRefused)?.update(&bytes);
+                            self.hasher.as_mut().ok_or(BodyRefused)?.update(&bytes).await?;
                             self.pending = bytes;
                         }
                         None => return Err(ObjectError::Body(BodyRefused)),
@@ -137,7 +140,7 @@ impl<'a> SealingSource<'a> {
         if !self.pending.is_empty() || self.plain.next().await?.is_some() {
             return Err(ObjectError::Body(BodyRefused));
         }
-        let digests = self.hasher.take().ok_or(BodyRefused)?.finish();
+        let digests = self.hasher.take().ok_or(BodyRefused)?.finish().await?;
         self.plain.verify(&digests)?;
         Ok(digests)
     }

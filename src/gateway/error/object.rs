@@ -54,6 +54,7 @@ fn place(error: &ObjectError) -> Failure {
         ObjectError::Body(_) => Failure::client(Code::IncompleteBody),
         ObjectError::Foreign => Failure::new(Code::ObjectNotSealed, Side::Integrity),
         ObjectError::Integrity(_) | ObjectError::Row(_) => Failure::new(Code::InternalError, Side::Integrity),
+        ObjectError::Digests(_) => Failure::new(Code::InternalError, Side::Internal),
         ObjectError::Seal(error) => seal(error),
         ObjectError::Keys(error) => keys(error),
         ObjectError::Store(error) => store(error),

@@ -24,6 +24,7 @@ use crate::authn::{
 };
 use crate::base::{BucketName, Clock, Metrics, PrincipalId, SecretText};
 use crate::gateway::{Gateway, GatewayParts};
+use crate::hashing::Md5Lanes;
 use crate::keys::doubles::{MemoryKeyring, MemoryRecords};
 use crate::keys::{BucketKeys, CacheLimits};
 use crate::objects::{BucketPolicies, Foundations, Objects, Upstreams};
@@ -228,6 +229,7 @@ impl Bench {
             keys: BucketKeys::new(keyring.clone(), records, clock.clone(), CacheLimits::default()),
             store: Store::open(&state).await.expect("a database"),
             index: Index::open(&data.path().join("index.db")).await.expect("an index"),
+            md5: Md5Lanes::start(1).expect("a thread"),
             clock: clock.clone(),
         });
         let gateway = Gateway::new(GatewayParts {

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::base::{BucketName, ChecksumAlgorithm, Clock, ObjectKey, PrincipalId};
 use crate::envelope::ContentHeader;
-use crate::hashing::{DigestSet, Digests};
+use crate::hashing::{DigestSet, Digests, Md5Lanes};
 use crate::keys::doubles::{MemoryKeyring, MemoryRecords};
 use crate::keys::{BucketKeys, CacheLimits};
 use crate::store::index::Index;
@@ -203,5 +203,6 @@ async fn stand_on(dir: &Path, clock: &Clock, upstreams: Upstreams, policies: Buc
     let index = Index::open(&dir.join("index.db")).await.expect("opens");
     let keyring = Arc::new(MemoryKeyring::new("test"));
     let keys = BucketKeys::new(keyring, Arc::new(MemoryRecords::default()), Clock::System, CacheLimits::default());
-    Objects::new(Foundations { upstreams, policies, keys, store, index, clock: clock.clone() })
+    let md5 = Md5Lanes::start(1).expect("a thread");
+    Objects::new(Foundations { upstreams, policies, keys, store, index, md5, clock: clock.clone() })
 }

@@ -80,7 +80,7 @@ impl Objects {
         let kept = kept_algorithm(upload.facts.checksum);
         let plan = vec![PartPlan { number: part.number.get(), plaintext_bytes }];
         let digests = DigestSet::none().with_md5().with(kept);
-        let sealing = SealingSource::new(source, Arc::clone(&upload.dek), plan, digests, None)?;
+        let sealing = SealingSource::new(source, Arc::clone(&upload.dek), plan, digests, &self.inner.md5, None)?;
         let (sealed, salt, place) = if is_held_back(part.number, plaintext_bytes) {
             self.hold_back(part.bucket, &upload, part.number, stored_bytes, sealing).await?
         } else {

@@ -1,0 +1,80 @@
+//! The digests of a body that is being uploaded: checksums on the spot, the MD5 of a large body in lanes.
+
+use bytes::Bytes;
+
+use super::lanes::Md5Stream;
+use super::{DigestSet, Digests, Hasher, LanesFailed, Md5Lanes};
+
+/// A body of up to this many bytes is hashed where it arrives, about 90 us of work: handing it over and being woken
+/// twice would cost as much as it saves.
+const INLINE_BYTES: u64 = 64 << 10;
+
+/// Computes a [`DigestSet`] over a body as it passes.
+pub struct BodyHasher {
+    inline: Hasher,
+    md5: Option<Md5Stream>,
+}
+
+impl BodyHasher {
+    /// For a body of so many bytes.
+    pub fn new(set: DigestSet, body_bytes: u64, lanes: &Md5Lanes) -> Self {
+        if set.has_md5() && body_bytes > INLINE_BYTES {
+            Self { inline: Hasher::new(set.without_md5()), md5: Some(lanes.open()) }
+        } else {
+            Self { inline: Hasher::new(set), md5: None }
+        }
+    }
+
+    /// Takes the next bytes; waits where MD5 cannot follow.
+    pub async fn update(&mut self, data: &Bytes) -> Result<(), LanesFailed> {
+        self.inline.update(data);
+        match &mut self.md5 {
+            Some(md5) => md5.push(data.clone()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The digests of everything taken.
+    pub async fn finish(self) -> Result<Digests, LanesFailed> {
+        let mut digests = self.inline.finish();
+        if let Some(md5) = self.md5 {
+            digests.md5 = Some(md5.finish().await?);
+        }
+        Ok(digests)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{BodyHasher, INLINE_BYTES};
+    use crate::base::ChecksumAlgorithm;
+    use crate::hashing::{DigestSet, Hasher, Md5Lanes};
+
+    #[tokio::test]
+    async fn the_same_digests_inline_and_in_lanes() {
+        let lanes = Md5Lanes::start(1).expect("starts");
+        let set = DigestSet::none().with_md5().with(ChecksumAlgorithm::Crc64Nvme);
+        for len in [0, INLINE_BYTES, INLINE_BYTES + 1] {
+            let data: Bytes = (0..len).map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
+            let mut inline = Hasher::new(set);
+            inline.update(&data);
+            let inline = inline.finish();
+            let mut body = BodyHasher::new(set, len, &lanes);
+            assert_eq!(body.md5.is_some(), len > INLINE_BYTES);
+            body.update(&data).await.expect("taken");
+            let digests = body.finish().await.expect("hashed");
+            assert!(digests.md5().is_some() && digests.md5() == inline.md5());
+            assert_eq!(digests.digest(ChecksumAlgorithm::Crc64Nvme), inline.digest(ChecksumAlgorithm::Crc64Nvme));
+        }
+    }
+
+    #[tokio::test]
+    async fn no_md5_where_none_is_asked_for() {
+        let lanes = Md5Lanes::start(1).expect("starts");
+        let body = BodyHasher::new(DigestSet::none(), 1 << 30, &lanes);
+        assert!(body.md5.is_none());
+        assert!(body.finish().await.expect("hashed").md5().is_none());
+    }
+}
