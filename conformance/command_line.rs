@@ -287,7 +287,10 @@ fn health_readiness_and_metrics_are_not_on_the_s3_listener() {
     let admin = server.admin_address();
     assert!(get(admin, "/healthz").ends_with("ok\n"));
     let ready = get(admin, "/readyz");
-    assert!(ready.contains("200 OK") && ready.contains("store: ok") && ready.contains("upstream: ok"), "{ready}");
+    assert!(
+        ready.contains("200 OK") && ready.contains("store: ok") && ready.contains("upstream.default: ok"),
+        "{ready}"
+    );
     for path in ["/healthz", "/readyz", "/metrics", "/"] {
         let answer = get(server.address, path);
         assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("<Code>AccessDenied</Code>"), "{path}: {answer}");

@@ -11,28 +11,27 @@ use std::thread;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Check};
 use crate::authn::{Authenticator, RegionPolicy};
-use crate::base::limits::INTERNAL_BUCKET;
 use crate::base::shutdown::shutdown;
-use crate::base::{BucketName, Clock, Metrics, ShutdownTrigger};
+use crate::base::{Clock, Metrics, ShutdownTrigger};
 use crate::config::{Config, Limits, Region};
 use crate::edge::{self, Drained, EdgeLimits, Reserved};
 use crate::gateway::{Gateway, GatewayParts};
 use crate::hashing::Md5Lanes;
 use crate::jobs;
 use crate::keys::{BucketKeys, CacheLimits, Keyring, LocalKeyring};
-use crate::objects::{BucketPolicies, Foundations, Objects, Swept, Upstreams};
+use crate::objects::{Foundations, Objects, Swept};
 use crate::s3::Addressing;
 use crate::store::Store;
 use crate::store::index::Index;
 use crate::upstream::local::LocalUpstream;
-use crate::upstream::{Upstream, UpstreamError};
 
 use self::access_keys::{Secrets, StoredAccessKeys};
 use self::checks::{KeyringCheck, StoreCheck, UpstreamCheck};
 use self::ground::{Age, Ground};
 use self::key_records::StoredBucketKeys;
+use self::places::Places;
 
 mod access_keys;
 mod checks;
@@ -40,6 +39,7 @@ mod error;
 mod ground;
 mod housekeeping;
 mod key_records;
+mod places;
 mod root;
 mod state_key;
 
@@ -56,6 +56,9 @@ const DEFAULT_REGION: &str = "us-east-1";
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let clock = Clock::System;
     let metrics = Arc::new(Metrics::new());
+    for warning in &config.warnings {
+        warn!("the configuration: {warning}");
+    }
 
     // Addresses first, though nobody is answered before the end: a port that is taken is found before anything on
     // disk is touched.
@@ -70,9 +73,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let store = Store::open(&ground.store_url()?).await?;
     let state_key = state_key::open(&store, &*keyring, &ground, &clock).await?;
 
-    // The upstream after the state, which knows whether there should be something in it.
-    let upstream = open_upstream(&store, &ground, &clock).await?;
-    let internal_bucket = create_internal_bucket(&*upstream).await?;
+    // The upstreams after the state, which knows whose they are and what should be in them.
+    let places = Places::open(config.upstreams, config.buckets, &store, &ground, &clock).await?;
+    let deployment_id = store.deployment().await?.ok_or(StartError::DeploymentLost)?.deployment_id;
+    places.claim(&deployment_id).await?;
+    let upstreams = places.upstreams;
 
     // Who may come in.
     let secrets = Arc::new(Secrets::new(state_key));
@@ -87,8 +92,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let records = Arc::new(StoredBucketKeys(store.clone()));
     let keys = BucketKeys::new(keyring.clone(), records, clock.clone(), CacheLimits::default());
     let objects = Objects::new(Foundations {
-        upstreams: Upstreams::one(upstream.clone(), internal_bucket.clone()),
-        policies: BucketPolicies::default(),
+        upstreams: upstreams.clone(),
+        policies: places.policies,
         keys: keys.clone(),
         store: store.clone(),
         index: index.clone(),
@@ -128,20 +133,16 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     };
     let serving =
         tokio::spawn(edge::serve(s3, service, edge_limits(&config.limits), metrics.clone(), s3_shutdown.clone()));
-    let checks = Admin {
-        metrics: metrics.clone(),
-        checks: vec![
-            Box::new(KeyringCheck(keyring)),
-            Box::new(StoreCheck(store.clone())),
-            Box::new(UpstreamCheck(upstream.clone(), internal_bucket)),
-        ],
-        draining: s3_shutdown.clone(),
-    };
+    let mut checks: Vec<Box<dyn Check>> = vec![Box::new(KeyringCheck(keyring)), Box::new(StoreCheck(store.clone()))];
+    checks.extend(upstreams.iter().map(|place| Box::new(UpstreamCheck::of(place)) as Box<dyn Check>));
+    let checks = Admin { metrics: metrics.clone(), checks, draining: s3_shutdown.clone() };
     let administering = tokio::spawn(admin::serve(admin, checks, admin_shutdown));
     let sweeping = tokio::spawn(jobs::sweep(objects, s3_shutdown.clone()));
+    let names: Vec<&str> = upstreams.iter().map(|place| place.name.as_str()).collect();
+    info!(s3 = %s3_address, admin = %admin_address, upstreams = names.join(" "), "ready");
+    let claiming = tokio::spawn(places::claim_later(upstreams, deployment_id, s3_shutdown.clone()));
     let housekeeping = housekeeping::Housekeeping { authenticator, access_keys, keys, index: index.clone(), metrics };
     let keeping = tokio::spawn(housekeeping.run(s3_shutdown));
-    info!(s3 = %s3_address, admin = %admin_address, upstream = config.upstream.name, "ready");
     Ok(Running {
         s3_address,
         admin_address,
@@ -150,9 +151,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         serving,
         admin_trigger,
         administering,
-        background: [sweeping, keeping],
+        background: [sweeping, claiming, keeping],
         index,
-        upstream,
+        local: places.local,
         store,
         _ground: ground,
     })
@@ -167,9 +168,9 @@ pub struct Running {
     serving: JoinHandle<Drained>,
     admin_trigger: ShutdownTrigger,
     administering: JoinHandle<io::Result<()>>,
-    background: [JoinHandle<()>; 2],
+    background: [JoinHandle<()>; 3],
     index: Index,
-    upstream: Arc<LocalUpstream>,
+    local: Vec<Arc<LocalUpstream>>,
     store: Store,
     _ground: Ground,
 }
@@ -219,7 +220,9 @@ impl Running {
             Err(error) => warn!(%error, "the admin listener broke off"),
         }
         self.index.close().await;
-        self.upstream.close().await;
+        for upstream in self.local {
+            upstream.close().await;
+        }
         self.store.close().await;
         info!("down");
     }
@@ -248,22 +251,6 @@ fn open_keyring(ground: &Ground, clock: &Clock) -> Result<Arc<dyn Keyring>, Star
         Age::Existing => LocalKeyring::open(&ground.keyring)?,
     };
     Ok(Arc::new(keyring))
-}
-
-async fn open_upstream(store: &Store, ground: &Ground, clock: &Clock) -> Result<Arc<LocalUpstream>, StartError> {
-    // A disk that is not mounted looks like a new one; buckets that are known say that it is not.
-    if ground.objects_are_vacant()? && !store.buckets(None, 1).await?.is_empty() {
-        return Err(StartError::ObjectsMissing { objects: ground.objects.clone(), state: ground.state.clone() });
-    }
-    Ok(Arc::new(LocalUpstream::open(&ground.objects, clock.clone()).await?))
-}
-
-async fn create_internal_bucket(upstream: &dyn Upstream) -> Result<BucketName, StartError> {
-    let bucket = BucketName::parse(INTERNAL_BUCKET).ok_or(UpstreamError::NoSuchBucket)?;
-    match upstream.create_bucket(&bucket).await {
-        Ok(()) | Err(UpstreamError::BucketExists) => Ok(bucket),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn region_name(region: &Region) -> String {

@@ -28,7 +28,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 #[async_trait]
 pub trait Check: Send + Sync + 'static {
     /// How operators know it.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
     /// Whether it works now, and if not, why, in one line without secrets.
     async fn check(&self) -> Result<(), String>;
 }

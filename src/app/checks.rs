@@ -5,17 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::admin::Check;
-use crate::base::BucketName;
 use crate::keys::Keyring;
+use crate::objects::Place;
 use crate::store::Store;
-use crate::upstream::Upstream;
 
 /// The keyring says which versions it has.
 pub(super) struct KeyringCheck(pub(super) Arc<dyn Keyring>);
 
 #[async_trait]
 impl Check for KeyringCheck {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "keyring"
     }
 
@@ -29,7 +28,7 @@ pub(super) struct StoreCheck(pub(super) Store);
 
 #[async_trait]
 impl Check for StoreCheck {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "store"
     }
 
@@ -38,16 +37,28 @@ impl Check for StoreCheck {
     }
 }
 
-/// The upstream has our own bucket.
-pub(super) struct UpstreamCheck(pub(super) Arc<dyn Upstream>, pub(super) BucketName);
+/// An upstream has our own bucket.
+pub(super) struct UpstreamCheck {
+    name: String,
+    place: Place,
+}
+
+impl UpstreamCheck {
+    pub(super) fn of(place: &Place) -> Self {
+        Self { name: format!("upstream.{}", place.name), place: place.clone() }
+    }
+}
 
 #[async_trait]
 impl Check for UpstreamCheck {
-    fn name(&self) -> &'static str {
-        "upstream"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     async fn check(&self) -> Result<(), String> {
-        self.0.head_bucket(&self.1).await.map_err(|error| error.to_string())
+        if !self.place.is_open() {
+            return Err("it is not in use yet; the log says why".to_owned());
+        }
+        self.place.upstream.head_bucket(&self.place.internal_bucket).await.map_err(|error| error.to_string())
     }
 }

@@ -4,11 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::base::BucketName;
 use crate::keys::{KeysError, LocalKeyringError};
-use crate::objects::ObjectError;
+use crate::objects::{ClaimError, ObjectError};
 use crate::store::StoreError;
-use crate::upstream::UpstreamError;
 use crate::upstream::local::LocalOpenError;
+use crate::upstream::s3::S3OpenError;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -124,15 +125,48 @@ pub enum StartError {
     /// The threads that hash cannot be made, or compute wrongly.
     #[error("MD5: {0}")]
     Md5(#[source] io::Error),
+    /// The database lost its first row between two queries.
+    #[error("the database does not know its deployment: another process changes it")]
+    DeploymentLost,
+    /// The configuration wants a bucket at another upstream than it is.
+    #[error(
+        "bucket.{bucket}.upstream: the bucket is at the upstream {at:?}, not at {wanted:?}: name the one that it is at (to move it, copy its objects into a new bucket)"
+    )]
+    BucketElsewhere {
+        /// The bucket.
+        bucket: BucketName,
+        /// Where it is.
+        at: String,
+        /// What the configuration says.
+        wanted: String,
+    },
+    /// A client's bucket has the name that the configuration gives to ours.
+    #[error(
+        "upstream.{upstream}.internal_bucket: {bucket} is a bucket that clients use: give the internal one another name"
+    )]
+    InternalBucketInUse {
+        /// The bucket.
+        bucket: BucketName,
+        /// The upstream whose internal bucket it should be.
+        upstream: String,
+    },
+    /// What the configuration says of an S3 service cannot be used.
+    #[error("upstream.{upstream}: {source}")]
+    UpstreamSettings {
+        /// The upstream.
+        upstream: String,
+        /// Why not.
+        source: S3OpenError,
+    },
+    /// An upstream that is another deployment's, or does not do what we need.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
     /// The upstream's directory cannot be opened.
     #[error(transparent)]
     UpstreamOpen(#[from] LocalOpenError),
     /// Uploads that were cut off cannot be opened again.
     #[error("uploads in flight cannot be read: {0}")]
     Objects(#[from] ObjectError),
-    /// The upstream does not take the internal bucket.
-    #[error("the upstream failed: {0}")]
-    Upstream(#[from] UpstreamError),
 }
 
 impl StartError {

@@ -27,7 +27,6 @@ pub(super) struct Ground {
     pub(super) age: Age,
     pub(super) keyring: PathBuf,
     pub(super) state: PathBuf,
-    pub(super) objects: PathBuf,
     _lock: File,
 }
 
@@ -38,12 +37,12 @@ impl Ground {
             check_data_dir(data_dir)?;
         }
         let KeyringConfig::Local { path: keyring } = &config.keyring;
-        let UpstreamKind::Local { path: objects } = &config.upstream.kind;
+        let objects: Vec<&Path> = config.upstreams.iter().filter_map(|upstream| directory(&upstream.kind)).collect();
         let state = &config.store.state_path;
-        judge(keyring, state, objects)?;
+        judge(keyring, state, &objects)?;
         let lock = lock(state)?;
-        let age = judge(keyring, state, objects)?;
-        Ok(Self { age, keyring: keyring.clone(), state: state.clone(), objects: objects.clone(), _lock: lock })
+        let age = judge(keyring, state, &objects)?;
+        Ok(Self { age, keyring: keyring.clone(), state: state.clone(), _lock: lock })
     }
 
     /// The database as the store wants it named.
@@ -58,9 +57,17 @@ impl Ground {
         StartError::OtherKeyring { keyring: self.keyring.clone(), state: self.state.clone(), detail: detail.to_owned() }
     }
 
-    /// Whether nothing has been stored upstream, or its place is not there.
-    pub(super) fn objects_are_vacant(&self) -> Result<bool, StartError> {
-        is_vacant(&self.objects)
+    /// Whether nothing has been stored in an upstream's directory, or it is not there.
+    #[expect(clippy::unused_self, reason = "nobody looks before the ground has been claimed")]
+    pub(super) fn is_vacant(&self, objects: &Path) -> Result<bool, StartError> {
+        is_vacant(objects)
+    }
+}
+
+fn directory(kind: &UpstreamKind) -> Option<&Path> {
+    match kind {
+        UpstreamKind::Local { path } => Some(path),
+        UpstreamKind::S3(_) => None,
     }
 }
 
@@ -88,17 +95,26 @@ fn check_data_dir(path: &Path) -> Result<(), StartError> {
     }
 }
 
-/// Keyring, database and objects belong together: all of them are there, or none.
-fn judge(keyring: &Path, state: &Path, objects: &Path) -> Result<Age, StartError> {
+/// Keyring, database and objects belong together: all of them are there, or none. (What an S3 service holds is looked
+/// at when it is claimed.)
+fn judge(keyring: &Path, state: &Path, objects: &[&Path]) -> Result<Age, StartError> {
     let has_keyring = fs::exists(keyring).map_err(|error| StartError::unusable(keyring, error))?;
     let has_state = has_content(state)?;
-    let has_objects = !is_vacant(objects)?;
+    let mut occupied = None;
+    for directory in objects {
+        if !is_vacant(directory)? {
+            occupied = Some(*directory);
+            break;
+        }
+    }
     let missing = |data: &Path| StartError::KeyringMissing { keyring: keyring.to_owned(), data: data.to_owned() };
-    match (has_keyring, has_state, has_objects) {
+    match (has_keyring, has_state, occupied) {
         (false, true, _) => Err(missing(state)),
-        (false, false, true) => Err(missing(objects)),
-        (false, false, false) => Ok(Age::Fresh),
-        (true, false, true) => Err(StartError::StateMissing { state: state.to_owned(), objects: objects.to_owned() }),
+        (false, false, Some(objects)) => Err(missing(objects)),
+        (false, false, None) => Ok(Age::Fresh),
+        (true, false, Some(objects)) => {
+            Err(StartError::StateMissing { state: state.to_owned(), objects: objects.to_owned() })
+        }
         // The keyring is made first: a first start that broke off after it goes on here.
         (true, true | false, _) => Ok(Age::Existing),
     }
@@ -171,7 +187,7 @@ mod tests {
     fn judged(files: &[&str]) -> Result<Age, StartError> {
         let dir = made(files);
         let at = |name: &str| dir.path().join(name);
-        judge(&at("keyring"), &at("state.db"), &at("objects"))
+        judge(&at("keyring"), &at("state.db"), &[&at("other"), &at("objects")])
     }
 
     #[test]

@@ -90,7 +90,10 @@ fn execute(command: Command) -> Result<(), String> {
             run::run(config, run::Mode::Serve)
         }
         Command::CheckConfig { file } => {
-            Config::load(&file, env).map_err(|faults| faults.to_string())?;
+            let config = Config::load(&file, env).map_err(|faults| faults.to_string())?;
+            for warning in &config.warnings {
+                let _ = writeln!(io::stderr().lock(), "{}:{}: warning: {warning}", file.display(), warning.line);
+            }
             // As above: no reader, no matter.
             let _ = writeln!(io::stdout().lock(), "{}: sound", file.display());
             Ok(())

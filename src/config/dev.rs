@@ -1,5 +1,6 @@
 //! The configuration of `crypt-keeper dev`: one directory, and nothing to write.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -9,6 +10,9 @@ use super::{
     Config, Environment, Fault, Faults, KeyringConfig, Limits, Region, RootCredential, StoreConfig, UpstreamConfig,
     UpstreamKind, access_key_id, default_admin_listen,
 };
+use crate::base::BucketName;
+use crate::base::limits::INTERNAL_BUCKET;
+use crate::objects::{AdoptBuckets, DEFAULT_UPSTREAM, ForeignObjects};
 
 /// The root user's access key id, where the user wants one of their own.
 pub const ROOT_ACCESS_KEY_VARIABLE: &str = "CRYPT_KEEPER_ROOT_ACCESS_KEY";
@@ -33,7 +37,10 @@ impl Config {
             fault("--admin-listen", "must be given: there is no port after that of --listen".to_owned());
         }
         let root = root(env, &mut fault);
-        let (Some(admin_listen), Some(root), true) = (admin, root, faults.is_empty()) else {
+        let internal_bucket = BucketName::parse(INTERNAL_BUCKET);
+        let (Some(admin_listen), Some(root), Some(internal_bucket), true) =
+            (admin, root, internal_bucket, faults.is_empty())
+        else {
             return Err(Faults::new(None, faults));
         };
         Ok(Self {
@@ -43,14 +50,19 @@ impl Config {
             domains: Vec::new(),
             root,
             store: StoreConfig { state_path: data_dir.join("state.db"), index_path: data_dir.join("index.db") },
-            upstream: UpstreamConfig {
-                name: "default".to_owned(),
+            upstreams: vec![UpstreamConfig {
+                name: DEFAULT_UPSTREAM.to_owned(),
                 kind: UpstreamKind::Local { path: data_dir.join("objects") },
-            },
+                internal_bucket,
+                adopt: AdoptBuckets::Never,
+                foreign: ForeignObjects::Refuse,
+            }],
+            buckets: HashMap::new(),
             keyring: KeyringConfig::Local { path: data_dir.join("keyring") },
             log: default_log(),
             limits: Limits::default(),
             data_dir: Some(data_dir.to_owned()),
+            warnings: Vec::new(),
         })
     }
 }

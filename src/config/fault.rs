@@ -36,6 +36,16 @@ impl Faults {
     }
 }
 
+/// One line: `key: message`.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
 /// One line per fault, as compilers do: `file:line: key: message`.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,10 +60,7 @@ impl fmt::Display for Faults {
                 }
                 write!(f, " ")?;
             }
-            if !fault.key.is_empty() {
-                write!(f, "{}: ", fault.key)?;
-            }
-            write!(f, "{}", fault.message)?;
+            write!(f, "{fault}")?;
         }
         Ok(())
     }

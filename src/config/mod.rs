@@ -3,6 +3,7 @@
 //! Every fault is reported in one run, unknown keys are faults, and nothing outside is touched before the whole is
 //! sound. Names and defaults: `config/crypt-keeper.toml`, which a test loads.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
@@ -10,13 +11,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::base::SecretText;
+use crate::base::{BucketName, SecretText};
+use crate::objects::{AdoptBuckets, BucketSettings, ForeignObjects};
+use crate::upstream::s3::S3Settings;
 
 mod dev;
 mod fault;
 mod raw;
 mod resolve;
 mod secret;
+mod upstream;
 
 pub use dev::{ROOT_ACCESS_KEY_VARIABLE, ROOT_SECRET_KEY_VARIABLE};
 pub use fault::{Fault, Faults};
@@ -38,8 +42,10 @@ pub struct Config {
     pub root: RootCredential,
     /// The database.
     pub store: StoreConfig,
-    /// The upstream that holds the ciphertext.
-    pub upstream: UpstreamConfig,
+    /// The upstreams that hold the ciphertext, by name; at least one.
+    pub upstreams: Vec<UpstreamConfig>,
+    /// What single buckets want.
+    pub buckets: HashMap<BucketName, BucketSettings>,
     /// What wraps bucket keys.
     pub keyring: KeyringConfig,
     /// How it logs.
@@ -48,6 +54,8 @@ pub struct Config {
     pub limits: Limits,
     /// The directory that is all ours in `dev`; `None` in `serve`, where each part has a place of its own.
     pub data_dir: Option<PathBuf>,
+    /// What is legal, and seldom meant.
+    pub warnings: Vec<Fault>,
 }
 
 /// The regions that a credential scope may name.
@@ -82,22 +90,29 @@ pub struct StoreConfig {
 }
 
 /// An upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct UpstreamConfig {
     /// Its name in `[upstream.NAME]`.
     pub name: String,
     /// What it is.
     pub kind: UpstreamKind,
+    /// The bucket of our own there.
+    pub internal_bucket: BucketName,
+    /// What becomes of its buckets that we do not know.
+    pub adopt: AdoptBuckets,
+    /// What becomes of foreign objects in buckets that do not say.
+    pub foreign: ForeignObjects,
 }
 
 /// Kinds of upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpstreamKind {
     /// A directory on this machine.
     Local {
         /// The directory.
         path: PathBuf,
     },
+    /// An S3 service.
+    S3(Box<S3Settings>),
 }
 
 /// What wraps bucket keys.
@@ -179,12 +194,23 @@ impl fmt::Debug for Config {
             .field("domains", &self.domains)
             .field("root", &self.root)
             .field("store", &self.store)
-            .field("upstream", &self.upstream)
+            .field("upstreams", &self.upstreams)
+            .field("buckets", &self.buckets)
             .field("keyring", &self.keyring)
             .field("log", &self.log)
             .field("limits", &self.limits)
             .field("data_dir", &self.data_dir)
             .finish()
+    }
+}
+
+/// An S3 service by its endpoint only.
+impl fmt::Debug for UpstreamKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local { path } => write!(f, "Local({})", path.display()),
+            Self::S3(settings) => write!(f, "S3({}, ..)", settings.endpoint),
+        }
     }
 }
 

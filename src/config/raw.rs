@@ -17,20 +17,26 @@ pub(super) type Value<'i> = DeValue<'i>;
 pub(super) struct Reader<'i> {
     text: &'i str,
     faults: RefCell<Vec<Fault>>,
+    warnings: RefCell<Vec<Fault>>,
 }
 
 impl<'i> Reader<'i> {
     pub(super) const fn new(text: &'i str) -> Self {
-        Self { text, faults: RefCell::new(Vec::new()) }
+        Self { text, faults: RefCell::new(Vec::new()), warnings: RefCell::new(Vec::new()) }
     }
 
     pub(super) fn fault_at(&self, offset: usize, key: impl Into<String>, message: impl Into<String>) {
-        let line = 1 + self.text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count();
-        self.faults.borrow_mut().push(Fault { line, key: key.into(), message: message.into() });
+        self.faults.borrow_mut().push(self.placed(offset, key.into(), message.into()));
     }
 
-    pub(super) fn into_faults(self) -> Vec<Fault> {
-        self.faults.into_inner()
+    fn placed(&self, offset: usize, key: String, message: String) -> Fault {
+        let line = 1 + self.text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count();
+        Fault { line, key, message }
+    }
+
+    /// What must not be so, and what need not be so.
+    pub(super) fn into_faults_and_warnings(self) -> (Vec<Fault>, Vec<Fault>) {
+        (self.faults.into_inner(), self.warnings.into_inner())
     }
 }
 
@@ -55,8 +61,17 @@ impl<'a, 'i> Section<'a, 'i> {
 
     /// A fault of one key, or of the whole section where the key is not there.
     pub(super) fn fault(&self, key: &str, message: impl Into<String>) {
-        let at = self.table.get_key_value(key).map_or(self.at, |(name, _)| name.span().start);
-        self.reader.fault_at(at, self.path_of(key), message);
+        self.reader.fault_at(self.offset_of(key), self.path_of(key), message);
+    }
+
+    /// What is legal, and seldom meant.
+    pub(super) fn warn(&self, key: &str, message: impl Into<String>) {
+        let warning = self.reader.placed(self.offset_of(key), self.path_of(key), message.into());
+        self.reader.warnings.borrow_mut().push(warning);
+    }
+
+    fn offset_of(&self, key: &str) -> usize {
+        self.table.get_key_value(key).map_or(self.at, |(name, _)| name.span().start)
     }
 
     /// Whether the key is there at all.
@@ -156,6 +171,15 @@ pub(super) fn nonempty_text(value: &Value<'_>) -> Result<String, String> {
         "" => Err("must not be empty".to_owned()),
         text => Ok(text.to_owned()),
     }
+}
+
+/// One of a few words.
+pub(super) fn choice<T: Copy>(value: &Value<'_>, words: &[(&str, T)]) -> Result<T, String> {
+    let given = text(value)?;
+    words.iter().find(|(word, _)| *word == given).map(|(_, meant)| *meant).ok_or_else(|| {
+        let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        format!("must be one of {}", known.join(", "))
+    })
 }
 
 /// An integer in a range, both ends included.

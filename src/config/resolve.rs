@@ -10,15 +10,16 @@ use tracing_subscriber::EnvFilter;
 use super::fault::Fault;
 use super::raw::{Reader, Section, Value, integer, nonempty_text, text, texts};
 use super::secret::secret;
+use super::upstream::{buckets, upstreams};
 use super::{
     Config, Environment, KeyringConfig, Limits, LogConfig, LogFormat, Region, RootCredential, StoreConfig,
-    UpstreamConfig, UpstreamKind, access_key_id, default_admin_listen, under,
+    UpstreamKind, access_key_id, default_admin_listen, under,
 };
 
 /// Where an address is expected.
 const ADDRESS: &str = "must be an IP address and a port, like \"127.0.0.1:9000\" or \"[::1]:9000\"";
 /// A timeout of more than a day is a slip of units.
-const MAX_SECONDS: u64 = 86_400;
+pub(super) const MAX_SECONDS: u64 = 86_400;
 /// More sockets than one process can have open on any system that we know.
 const MAX_CONNECTIONS: u64 = 1 << 20;
 
@@ -31,9 +32,9 @@ pub(super) fn resolve(text: &str, base: &Path, env: Environment<'_>) -> Result<C
         reader.fault_at(error.span().map_or(0, |span| span.start), "", error.message());
     }
     let config = top(&Section::top(&reader, document.get_ref()), base, env);
-    let faults = reader.into_faults();
+    let (faults, warnings) = reader.into_faults_and_warnings();
     match config {
-        Some(config) if faults.is_empty() => Ok(config),
+        Some(config) if faults.is_empty() => Ok(Config { warnings, ..config }),
         _ => Err(faults),
     }
 }
@@ -58,7 +59,9 @@ fn top(top: &Section<'_, '_>, base: &Path, env: Environment<'_>) -> Option<Confi
     let domains = top.optional("domains", domains).unwrap_or_default();
     let root = required_section(top, "root").and_then(|section| root(section, base, env));
     let store = required_section(top, "store").and_then(|section| store(section, base));
-    let upstream = required_section(top, "upstream").and_then(|section| upstream(section, base));
+    let upstreams = required_section(top, "upstream").map(|section| upstreams(&section, base, env));
+    let names = upstreams.as_ref().map(|found| found.names.as_slice()).unwrap_or_default();
+    let buckets = top.section("bucket").map(|section| buckets(&section, names)).unwrap_or_default();
     let keyring = required_section(top, "keyring").and_then(|section| keyring(section, base));
     let log = top.section("log").map_or_else(|| Some(default_log()), log);
     let limits = top.section("limits").map_or_else(|| Some(Limits::default()), limits);
@@ -71,11 +74,13 @@ fn top(top: &Section<'_, '_>, base: &Path, env: Environment<'_>) -> Option<Confi
         domains,
         root: root?,
         store: store?,
-        upstream: upstream?,
+        upstreams: upstreams?.sound?,
+        buckets,
         keyring: keyring?,
         log: log?,
         limits: limits?,
         data_dir: None,
+        warnings: Vec::new(),
     };
     keep_apart(top, &config);
     Some(config)
@@ -115,40 +120,6 @@ fn store(section: Section<'_, '_>, base: &Path) -> Option<StoreConfig> {
     });
     section.finish();
     store
-}
-
-fn upstream(section: Section<'_, '_>, base: &Path) -> Option<UpstreamConfig> {
-    let mut upstreams: Vec<_> =
-        section.named_sections().into_iter().map(|(name, section)| one_upstream(name, section, base)).collect();
-    match upstreams.len() {
-        1 => upstreams.pop().flatten(),
-        0 => {
-            section.fault("NAME", "there must be an upstream, such as [upstream.default]");
-            None
-        }
-        _ => {
-            section.fault("NAME", "more than one upstream is not in this version yet");
-            None
-        }
-    }
-}
-
-fn one_upstream(name: String, section: Section<'_, '_>, base: &Path) -> Option<UpstreamConfig> {
-    match section.required("kind", nonempty_text)?.as_str() {
-        "local" => {
-            let path = section.required("path", nonempty_text);
-            section.finish();
-            Some(UpstreamConfig { name, kind: UpstreamKind::Local { path: under(base, &path?) } })
-        }
-        "s3" => {
-            section.fault("kind", "\"s3\" is not in this version yet; use \"local\" with a path");
-            None
-        }
-        _ => {
-            section.fault("kind", "must be \"local\" (or, in a later version, \"s3\")");
-            None
-        }
-    }
 }
 
 fn keyring(section: Section<'_, '_>, base: &Path) -> Option<KeyringConfig> {
@@ -231,17 +202,22 @@ fn domains(value: &Value<'_>) -> Result<Vec<String>, String> {
         .collect()
 }
 
-/// Keys and state inside the upstream's directory would be in the hands of whoever holds, copies or cleans that one.
+/// Keys and state inside an upstream's directory would be in the hands of whoever holds, copies or cleans that one.
 fn keep_apart(top: &Section<'_, '_>, config: &Config) {
-    let UpstreamKind::Local { path: objects } = &config.upstream.kind;
     let KeyringConfig::Local { path: keyring } = &config.keyring;
-    if keyring.starts_with(objects) {
-        top.fault("keyring", "the keyring must not lie inside the upstream's directory");
-    }
-    if config.store.state_path.starts_with(objects) {
-        top.fault("store", "the database must not lie inside the upstream's directory");
+    for upstream in &config.upstreams {
+        let UpstreamKind::Local { path: objects } = &upstream.kind else { continue };
+        if keyring.starts_with(objects) {
+            top.fault("keyring", "the keyring must not lie inside the upstream's directory");
+        }
+        if config.store.state_path.starts_with(objects) {
+            top.fault("store", "the database must not lie inside the upstream's directory");
+        }
     }
     if *keyring == config.store.state_path || *keyring == config.store.index_path {
         top.fault("keyring", "the keyring and the database must be files of their own");
+    }
+    for name in config.buckets.keys().filter(|name| config.upstreams.iter().any(|one| one.internal_bucket == **name)) {
+        top.fault("bucket", format!("{name} is the internal bucket of an upstream: clients cannot use it"));
     }
 }

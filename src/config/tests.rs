@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::*;
 
+mod upstreams;
+
 const SOUND: &str = r#"listen = "127.0.0.1:9000"
 [root]
 access_key_id = "AKIAROOT"
@@ -23,6 +25,7 @@ path = "/keys/keyring"
 fn env(name: &str) -> Option<OsString> {
     match name {
         "CK_ROOT_SECRET" => Some("correct horse battery".into()),
+        "CK_UPSTREAM_SECRET" | "CK_UPSTREAM_TOKEN" => Some("battery staple".into()),
         "SHORT" => Some("abc".into()),
         _ => None,
     }
@@ -47,7 +50,10 @@ fn smallest_configuration_resolves_with_defaults() {
     // Relative paths start at the file's directory, absolute ones stay.
     assert_eq!(config.store.state_path, Path::new("/etc/ck/state.db"));
     assert_eq!(config.store.index_path, Path::new("/etc/ck/index.db"));
-    assert_eq!(config.upstream.kind, UpstreamKind::Local { path: "/etc/ck/objects".into() });
+    let [upstream] = &config.upstreams[..] else { panic!("one") };
+    assert!(matches!(&upstream.kind, UpstreamKind::Local { path } if path == Path::new("/etc/ck/objects")));
+    assert_eq!((upstream.name.as_str(), upstream.internal_bucket.as_str()), ("default", "crypt-keeper-internal"));
+    assert_eq!((upstream.adopt, upstream.foreign), (AdoptBuckets::Never, ForeignObjects::Refuse));
     assert_eq!(config.keyring, KeyringConfig::Local { path: "/keys/keyring".into() });
     let RootCredential::Given { access_key_id, secret } = &config.root else { panic!("given") };
     assert_eq!((access_key_id.as_str(), secret.expose()), ("AKIAROOT", "correct horse battery"));
@@ -76,13 +82,13 @@ idle_timeout_seconds = "60"
     let found = faults(text);
     let starts = [
         "1 listen: must be an IP address",
-        "2 colour: is not a known key here (known: admin_listen, domains, keyring,",
+        "2 colour: is not a known key here (known: admin_listen, bucket, domains, keyring,",
         "3 domains: \"https://x\" is not a domain name",
         "5 root.access_key_id: must be 3 to 128",
         "6 root.secret_access_key: a secret must not stand in this file",
         "8 store.url: must start with \"sqlite:\"",
         "9 upstream.default.path: is missing",
-        "11 upstream.default.pth: is not a known key here (known: kind, path)",
+        "11 upstream.default.pth: is not a known key here (known: adopt,",
         "12 keyring.kind: is missing",
         "15 limits.max_connections: must be from 1 to",
         "16 limits.idle_timeout_seconds: must be an integer, not a string",
@@ -125,7 +131,6 @@ fn unknown_keys_are_faults_in_every_table() {
 #[test]
 fn later_kinds_are_known_and_refused() {
     for (from, to, key) in [
-        ("[upstream.default]\nkind = \"local\"", "[upstream.default]\nkind = \"s3\"", "upstream.default.kind"),
         ("[keyring]\nkind = \"local\"", "[keyring]\nkind = \"vault\"", "keyring.kind"),
         ("sqlite:state.db", "postgres://db/ck", "store.url"),
     ] {
@@ -182,11 +187,19 @@ fn example_that_ships_loads_and_shows_the_defaults() {
     assert_eq!(config.log, resolve::default_log(), "the example's log is the default");
     assert_eq!(Some(config.admin_listen), default_admin_listen(config.listen));
     // What it shows as comments is accepted too.
-    let commented = fs::read_to_string(&file).unwrap();
-    let text = commented.replace("# region =", "region =").replace("# domains =", "domains =");
-    let config = load(&text).unwrap();
+    let is_setting =
+        |line: &str| line.starts_with('#') && line[1..].starts_with(|c: char| c == '[' || c.is_lowercase());
+    let text = fs::read_to_string(&file).unwrap();
+    let uncommented: Vec<&str> = text.lines().map(|line| if is_setting(line) { &line[1..] } else { line }).collect();
+    let config = load(&uncommented.join("\n")).unwrap();
     assert_eq!(config.region, Region::Only("us-east-1".to_owned()));
     assert_eq!(config.domains, ["s3.example.net"]);
+    let UpstreamKind::S3(s3) = &config.upstreams[0].kind else { panic!("the archive is S3") };
+    assert_eq!(s3.connect_timeout, S3Settings::DEFAULT_CONNECT_TIMEOUT);
+    assert_eq!(s3.idle_timeout, S3Settings::DEFAULT_IDLE_TIMEOUT);
+    assert_eq!(s3.max_idle_connections, S3Settings::DEFAULT_MAX_IDLE_CONNECTIONS);
+    assert_eq!(s3.region, S3Settings::DEFAULT_REGION);
+    assert_eq!(config.buckets.len(), 1);
 }
 
 #[test]

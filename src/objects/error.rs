@@ -33,6 +33,12 @@ pub enum ObjectError {
         /// The bucket.
         bucket: BucketName,
     },
+    /// The bucket's upstream has not answered since the start, or its internal bucket is another deployment's.
+    #[error("the upstream {upstream:?} is not in use yet")]
+    UpstreamUnclaimed {
+        /// Its name.
+        upstream: String,
+    },
     /// No object under this key.
     #[error("no such key")]
     NoSuchKey,

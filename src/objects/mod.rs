@@ -14,6 +14,7 @@ use crate::store::{BucketRow, Store};
 use crate::upstream::Upstream;
 
 mod buckets;
+mod claim;
 mod condition;
 mod copy;
 mod delete;
@@ -31,6 +32,7 @@ mod tags;
 mod upload;
 mod upstreams;
 
+pub use claim::ClaimError;
 pub use condition::WriteGuard;
 pub use copy::CopyObject;
 pub use delete::Deleted;
@@ -42,7 +44,7 @@ pub use policy::{BucketPolicies, BucketPolicy, BucketSettings, EtagPolicy, Forei
 pub use put::{NewObject, PutObject, Written};
 pub use read::PlainReader;
 pub use source::{BodyRefused, PlainSource};
-pub use upstreams::{DEFAULT_UPSTREAM, Place, Upstreams};
+pub use upstreams::{AdoptBuckets, DEFAULT_UPSTREAM, Place, Upstreams};
 
 pub use upload::{
     CompleteUpload, CompletedPart, CreateUpload, CreatedUpload, ListedPart, PartList, Swept, UploadEntry,

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::base::BucketName;
 use crate::store::BucketRow;
@@ -14,7 +15,17 @@ use super::error::ObjectError;
 /// The upstream of buckets that the configuration does not say otherwise of.
 pub const DEFAULT_UPSTREAM: &str = "default";
 
-/// One upstream.
+/// What becomes of a bucket that the upstream has and we do not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AdoptBuckets {
+    /// It does not exist for clients, until the command `adopt` takes it in.
+    #[default]
+    Never,
+    /// Whoever names it first makes it known; the root user owns it.
+    FirstUse,
+}
+
+/// One upstream. It is used only once it has been claimed ([`Place::claim`]).
 #[derive(Clone)]
 pub struct Place {
     /// Its name in `[upstream.NAME]`; rows of buckets have it.
@@ -23,6 +34,27 @@ pub struct Place {
     pub upstream: Arc<dyn Upstream>,
     /// The bucket there that clients cannot name: held-back parts of uploads.
     pub internal_bucket: BucketName,
+    /// What becomes of its buckets that we do not know.
+    pub adopt: AdoptBuckets,
+    is_open: Arc<AtomicBool>,
+}
+
+impl Place {
+    /// One that has not been claimed yet.
+    pub fn new(name: impl Into<String>, upstream: Arc<dyn Upstream>, internal_bucket: BucketName) -> Self {
+        let (name, adopt) = (name.into(), AdoptBuckets::Never);
+        Self { name, upstream, internal_bucket, adopt, is_open: Arc::default() }
+    }
+
+    /// Lets requests through from now on.
+    pub(super) fn open_for_use(&self) {
+        self.is_open.store(true, Ordering::Release);
+    }
+
+    /// Whether it has been claimed.
+    pub fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
 }
 
 /// All of them, by name.
@@ -34,10 +66,11 @@ pub struct Upstreams {
 }
 
 impl Upstreams {
-    /// A single one, for all buckets.
+    /// A single one for all buckets, which nobody else can use and which need not be claimed: for tests and benches.
     pub fn one(upstream: Arc<dyn Upstream>, internal_bucket: BucketName) -> Self {
-        let name = DEFAULT_UPSTREAM.to_owned();
-        Self::new([Place { name, upstream, internal_bucket }], HashMap::new())
+        let place = Place::new(DEFAULT_UPSTREAM, upstream, internal_bucket);
+        place.open_for_use();
+        Self::new([place], HashMap::new())
     }
 
     /// Those given; of two with one name the later one.
@@ -55,7 +88,7 @@ impl Upstreams {
     pub fn home(&self, bucket: &BucketName) -> Result<&Place, ObjectError> {
         match (self.assigned.get(bucket), self.places.first_key_value()) {
             (Some(name), _) => self.named(name, bucket),
-            (None, Some((_, only))) if self.places.len() == 1 => Ok(only),
+            (None, Some((only, _))) if self.places.len() == 1 => self.named(only, bucket),
             (None, _) => self.named(DEFAULT_UPSTREAM, bucket),
         }
     }
@@ -63,7 +96,11 @@ impl Upstreams {
     /// By its name, for a bucket that is said to be there.
     pub fn named(&self, name: &str, bucket: &BucketName) -> Result<&Place, ObjectError> {
         let missing = || ObjectError::NoSuchUpstream { upstream: name.to_owned(), bucket: bucket.clone() };
-        self.places.get(name).ok_or_else(missing)
+        let place = self.places.get(name).ok_or_else(missing)?;
+        match place.is_open() {
+            true => Ok(place),
+            false => Err(ObjectError::UpstreamUnclaimed { upstream: name.to_owned() }),
+        }
     }
 
     /// Where the configuration wants a bucket to be, where it says so of this one.

@@ -26,7 +26,7 @@ fn place(error: &ObjectError) -> Failure {
         ObjectError::NoSuchBucket => Failure::client(Code::NoSuchBucket),
         ObjectError::BucketExists { owner: _ } => Failure::client(Code::BucketAlreadyExists),
         ObjectError::BucketNotEmpty => Failure::client(Code::BucketNotEmpty),
-        ObjectError::NoSuchUpstream { upstream: _, bucket: _ } => {
+        ObjectError::NoSuchUpstream { upstream: _, bucket: _ } | ObjectError::UpstreamUnclaimed { upstream: _ } => {
             Failure::new(Code::ServiceUnavailable, Side::Upstream)
         }
         ObjectError::NoSuchKey => Failure::client(Code::NoSuchKey),

@@ -9,8 +9,8 @@ use super::watched::Watched;
 use super::{Body, internal_bucket, new_object, owner, stand_on, watched};
 use crate::base::{BucketName, ChecksumAlgorithm, Clock, ObjectKey};
 use crate::objects::{
-    BucketPolicies, CopyObject, CreateUpload, ObjectError, ObjectFacts, Objects, Place, PutObject, UploadPart,
-    Upstreams, WriteGuard,
+    BucketPolicies, ClaimError, CopyObject, CreateUpload, ObjectError, ObjectFacts, Objects, Place, PutObject,
+    UploadPart, Upstreams, WriteGuard,
 };
 use crate::store::BucketRow;
 use crate::upstream::{ListRequest, ObjectRef, Tags, Upstream};
@@ -31,7 +31,9 @@ fn bucket(name: &str) -> BucketName {
 }
 
 fn place(name: &str, upstream: &Arc<Watched>, internal_bucket: BucketName) -> Place {
-    Place { name: name.to_owned(), upstream: upstream.clone(), internal_bucket }
+    let place = Place::new(name, upstream.clone(), internal_bucket);
+    place.open_for_use();
+    place
 }
 
 impl Two {
@@ -159,4 +161,51 @@ async fn bucket_of_an_upstream_that_is_gone_is_unavailable() {
     assert!(error.to_string().contains("\"other\""), "{error}");
     let nowhere = two.objects.create_bucket(&bucket("nowhere"), owner(), "us-east-1").await;
     assert!(matches!(nowhere, Err(ObjectError::NoSuchUpstream { .. })));
+}
+
+/// The sweep removes what its database does not know: in another deployment's bucket that would be what it needs.
+#[tokio::test]
+async fn internal_bucket_of_another_deployment_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let upstream = watched(dir.path()).await;
+    let ours = Place::new("default", upstream.clone(), internal_bucket());
+    ours.claim(&[1; 16]).await.expect("the first");
+    let again = Place::new("again", upstream.clone(), internal_bucket());
+    again.claim(&[1; 16]).await.expect("the same deployment, under another name too");
+    let theirs = Place::new("default", upstream.clone(), internal_bucket());
+    assert!(matches!(theirs.claim(&[2; 16]).await, Err(ClaimError::Taken { .. })));
+    assert!(ours.is_open() && again.is_open() && !theirs.is_open());
+    let elsewhere = Place::new("default", upstream, bucket("another-internal"));
+    elsewhere.claim(&[2; 16]).await.expect("in a bucket of its own, which is made");
+}
+
+/// Two that start at once: the upstream decides, and both see the same.
+#[tokio::test]
+async fn of_two_deployments_that_claim_at_once_one_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let upstream = watched(dir.path()).await;
+    let places = [1, 2].map(|id| ([id; 16], Place::new("default", upstream.clone(), internal_bucket())));
+    let (one, other) = tokio::join!(places[0].1.claim(&places[0].0), places[1].1.claim(&places[1].0));
+    assert_ne!(one.is_ok(), other.is_ok());
+}
+
+/// Nothing is read, written or swept before it is known whose the place is.
+#[tokio::test]
+async fn upstream_that_was_not_claimed_is_unavailable() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let upstream = watched(&dir.path().join("objects")).await;
+    let place = Place::new("default", upstream.clone(), internal_bucket());
+    let upstreams = Upstreams::new([place.clone()], HashMap::new());
+    let clock = Clock::manual(Clock::System.now());
+    let objects = stand_on(dir.path(), &clock, upstreams, BucketPolicies::default()).await;
+    upstream.lose_answer_of("head_bucket");
+    let refused = place.claim(&[1; 16]).await.expect_err("it does not answer");
+    assert!(refused.is_passing(), "{refused}");
+    let refused = objects.create_bucket(&bucket("data"), owner(), "us-east-1").await;
+    assert!(matches!(refused, Err(ObjectError::UpstreamUnclaimed { .. })));
+    upstream.take_seen();
+    objects.sweep().await.expect("nothing to do");
+    assert!(upstream.take_seen().is_empty(), "the sweep kept away");
+    place.claim(&[1; 16]).await.expect("it answers now");
+    objects.create_bucket(&bucket("data"), owner(), "us-east-1").await.expect("made");
 }

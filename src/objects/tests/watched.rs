@@ -98,7 +98,8 @@ impl Upstream for Watched {
     }
 
     async fn head_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {
-        self.below.head_bucket(bucket).await
+        self.note("head_bucket");
+        self.deliver("head_bucket", self.below.head_bucket(bucket).await)
     }
 
     async fn put_object(

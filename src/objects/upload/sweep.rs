@@ -98,7 +98,7 @@ impl Objects {
 
     async fn sweep_held(&self, before: Timestamp) -> Result<u64, ObjectError> {
         let mut sum = Sum::default();
-        for place in self.inner.upstreams.iter() {
+        for place in self.inner.upstreams.iter().filter(|place| place.is_open()) {
             sum.add(self.sweep_held_at(place, before).await);
         }
         sum.outcome()
