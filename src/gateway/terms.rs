@@ -40,8 +40,12 @@ fn etags(text: &str) -> Vec<ETag> {
 }
 
 /// A part's ETag as a client repeats it, quoted or not; `None` for one that cannot be ours.
-pub(super) fn part_etag(text: &str) -> Option<Md5> {
-    md5_bytes(unquoted(text.trim())).map(Md5)
+pub(super) fn part_etag(text: &str) -> Option<ETag> {
+    let text = unquoted(text.trim());
+    match text.strip_suffix("-1") {
+        Some(random) => md5_bytes(random).map(ETag::Opaque),
+        None => md5_bytes(text).map(|md5| ETag::Md5(Md5(md5))),
+    }
 }
 
 /// 32 hex digits.
@@ -145,8 +149,10 @@ mod tests {
 
     #[test]
     fn a_parts_etag_comes_with_or_without_quotes() {
-        assert_eq!(part_etag(HEX), Some(Md5(BYTES)));
-        assert_eq!(part_etag(&format!(" \"{HEX}\" ")), Some(Md5(BYTES)));
+        assert_eq!(part_etag(HEX), Some(ETag::Md5(Md5(BYTES))));
+        assert_eq!(part_etag(&format!(" \"{HEX}\" ")), Some(ETag::Md5(Md5(BYTES))));
+        assert_eq!(part_etag(&format!("\"{HEX}-1\"")), Some(ETag::Opaque(BYTES)));
+        assert_eq!(part_etag(&format!("{HEX}-2")), None);
         assert_eq!(part_etag("\"nonsense\""), None);
     }
 }

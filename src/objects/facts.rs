@@ -41,7 +41,12 @@ impl ObjectFacts {
     pub fn parts_count(&self) -> Option<u16> {
         match self.manifest.etag {
             ETag::Multipart(_, parts) => Some(parts),
-            ETag::Md5(_) | ETag::Opaque(_) => None,
+            ETag::Md5(_) => None,
+            // The part table tells a body that was put whole: its one part has the number 0.
+            ETag::Opaque(_) => {
+                let uploaded = self.manifest.parts.iter().filter(|part| part.number > 0).count();
+                u16::try_from(uploaded).ok().filter(|&parts| parts > 0)
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::base::{
 use crate::envelope::footer::sealed_footer_len;
 use crate::envelope::manifest::MAX_MANIFEST_BYTES;
 use crate::envelope::{ContentHeader, Manifest, ManifestPart, ObjectName, WrappedDek, layout, seal_footer};
-use crate::hashing::DigestSet;
+use crate::hashing::{DigestSet, Digests};
 use crate::keys::UnwrappedDek;
 use crate::store::BucketRow;
 use crate::upstream::{ObjectRef, PutBody, StoredFacts, Tags, UpstreamError, VersionId, WriteCondition};
@@ -18,6 +18,7 @@ use super::Objects;
 use super::condition::{GuardedWrite, WriteGuard};
 use super::error::ObjectError;
 use super::facts::ObjectFacts;
+use super::policy::EtagPolicy;
 use super::remember::WrittenFooter;
 use super::seal::{FooterMaker, PartPlan, Sealed, SealingSource};
 use super::source::PlainSource;
@@ -101,6 +102,7 @@ pub(super) struct NewStored<'a> {
 impl Objects {
     /// Stores an object. Nothing is published unless `source` verified.
     pub async fn put(&self, put: PutObject<'_>, source: &mut dyn PlainSource) -> Result<Written, ObjectError> {
+        let policy = self.inner.policies.of(put.bucket).etag;
         let draft = Manifest {
             plaintext_bytes: put.plaintext_bytes,
             etag: ETag::Opaque([0; 16]),
@@ -116,16 +118,15 @@ impl Objects {
             key: put.key,
             plan: vec![PartPlan { number: 0, plaintext_bytes: put.plaintext_bytes }],
             draft,
-            digests: DigestSet::none().with_md5().with(put.checksum),
+            digests: digests_for(policy).with(put.checksum),
             tags: &put.object.tags,
             guard: put.guard,
         };
         let checksum = put.checksum;
         let facts = self
             .write_stored(stored, source, move |manifest, sealed| {
-                let md5 = sealed.digests.md5().ok_or(ObjectError::Row("no MD5 was made"))?;
                 let digest = sealed.digests.digest(checksum).ok_or(ObjectError::Row("no checksum was made"))?;
-                manifest.etag = ETag::Md5(md5);
+                manifest.etag = new_etag(policy, &sealed.digests)?;
                 manifest.checksums = vec![ObjectChecksum { digest, kind: ChecksumType::FullObject, parts: 0 }];
                 Ok(())
             })
@@ -215,6 +216,22 @@ impl Objects {
             Some(stored) if stored <= self.upstream(new.bucket)?.capabilities().max_put_bytes => Ok(stored),
             _ => Err(too_large),
         }
+    }
+}
+
+/// What an ETag needs of a body: nothing in a bucket whose ETags are opaque.
+pub(super) const fn digests_for(policy: EtagPolicy) -> DigestSet {
+    match policy {
+        EtagPolicy::Md5 => DigestSet::none().with_md5(),
+        EtagPolicy::Opaque => DigestSet::none(),
+    }
+}
+
+/// The ETag of a body or a part. An opaque one is drawn anew, even where an MD5 was made for the sender's Content-MD5.
+pub(super) fn new_etag(policy: EtagPolicy, digests: &Digests) -> Result<ETag, ObjectError> {
+    match policy {
+        EtagPolicy::Md5 => digests.md5().map(ETag::Md5).ok_or(ObjectError::Row("no MD5 was made")),
+        EtagPolicy::Opaque => Ok(ETag::Opaque(random::bytes())),
     }
 }
 

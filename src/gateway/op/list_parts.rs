@@ -1,7 +1,6 @@
 //! ListParts.
 
 use crate::authz::Permitted;
-use crate::base::ETag;
 use crate::gateway::call::Call;
 use crate::gateway::error::Failure;
 use crate::gateway::reply::Reply;
@@ -29,7 +28,7 @@ pub(super) async fn answer(
         .map(|part| PartEntry {
             number: part.number,
             last_modified: part.last_modified,
-            etag: ETag::Md5(part.etag),
+            etag: part.etag,
             size_bytes: part.plaintext_bytes,
             checksum: part.digest.filter(|_| shown),
         })

@@ -3,7 +3,6 @@
 use http::StatusCode;
 
 use crate::authz::Permitted;
-use crate::base::ETag;
 use crate::gateway::body::Arriving;
 use crate::gateway::call::Call;
 use crate::gateway::error::Failure;
@@ -39,6 +38,6 @@ pub(super) async fn answer(
         Err(ObjectError::Body(_)) => return Err(upload.failure()),
         Err(error) => return Err(Failure::from(error).about_upload(&request.upload_id)),
     };
-    let headers = answer::part_headers(ETag::Md5(written.etag), written.digest.as_ref());
+    let headers = answer::part_headers(written.etag, written.digest.as_ref());
     Ok(Reply::with_headers(StatusCode::OK, headers))
 }

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::authz::Permitted;
-use crate::base::ETag;
 use crate::gateway::call::Call;
 use crate::gateway::error::{Code, Failure};
 use crate::gateway::keep_alive;
@@ -57,8 +56,7 @@ pub(super) async fn answer(
             }
             Err(error) => return Err(Failure::from(error).about_upload(&request.upload_id)),
         };
-        let etag = ETag::Md5(written.etag);
-        let document = xml::copy_part_result(etag, written.last_modified, written.digest.as_ref());
+        let document = xml::copy_part_result(written.etag, written.last_modified, written.digest.as_ref());
         Ok(Reply::xml(document).with(answer::put_headers(None, None)))
     };
     keep_alive::answer(Box::pin(outcome), call.place.clone()).await

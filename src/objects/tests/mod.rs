@@ -27,6 +27,7 @@ use super::{
 mod buckets;
 mod get_put;
 mod multipart;
+mod opaque;
 mod places;
 mod watched;
 
@@ -44,11 +45,15 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::with(BucketPolicies::default()).await
+    }
+
+    async fn with(policies: BucketPolicies) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let clock = Clock::manual(Clock::System.now());
         let upstream = watched(&dir.path().join("objects")).await;
         let upstreams = Upstreams::one(upstream.clone(), internal_bucket());
-        let objects = stand_on(dir.path(), &clock, upstreams, BucketPolicies::default()).await;
+        let objects = stand_on(dir.path(), &clock, upstreams, policies).await;
         let name = BucketName::parse("bucket").expect("a name");
         let bucket = objects.create_bucket(&name, owner(), "us-east-1").await.expect("a bucket");
         Self { objects, upstream, bucket, clock, _dir: dir }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Body, World, internal_bucket, new_object, pattern};
-use crate::base::{ChecksumAlgorithm, ChecksumType, ETag, Md5, ObjectKey, PartNumber};
+use crate::base::{ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, PartNumber};
 use crate::objects::{
     ChecksumConflict, CompleteUpload, CompletedPart, CopyObject, CreateUpload, ObjectError, UploadListRequest,
     UploadPart, WriteGuard, Written, WrittenPart,
@@ -16,12 +16,18 @@ const MIB: usize = 1 << 20;
 type Checksum = Option<(ChecksumAlgorithm, ChecksumType)>;
 
 impl World {
-    async fn begin(&self, key: &ObjectKey, checksum: Checksum) -> String {
+    pub(super) async fn begin(&self, key: &ObjectKey, checksum: Checksum) -> String {
         let create = CreateUpload { bucket: &self.bucket, key, object: new_object(), checksum };
         self.objects.create_upload(create).await.expect("begun").upload_id
     }
 
-    async fn part(&self, key: &ObjectKey, id: &str, number: u32, plain: &[u8]) -> Result<WrittenPart, ObjectError> {
+    pub(super) async fn part(
+        &self,
+        key: &ObjectKey,
+        id: &str,
+        number: u32,
+        plain: &[u8],
+    ) -> Result<WrittenPart, ObjectError> {
         let part = UploadPart {
             bucket: &self.bucket,
             key,
@@ -33,10 +39,15 @@ impl World {
         self.objects.upload_part(part, &mut Body::of(plain)).await
     }
 
-    async fn complete(&self, key: &ObjectKey, id: &str, parts: &[(u32, Md5)]) -> Result<Written, ObjectError> {
-        let parts = parts.iter().map(|&(number, md5)| CompletedPart {
+    pub(super) async fn complete(
+        &self,
+        key: &ObjectKey,
+        id: &str,
+        parts: &[(u32, ETag)],
+    ) -> Result<Written, ObjectError> {
+        let parts = parts.iter().map(|&(number, etag)| CompletedPart {
             number: PartNumber::new(number).expect("a number"),
-            etag: Some(md5),
+            etag: Some(etag),
             digests: Vec::new(),
         });
         let complete = CompleteUpload {

@@ -29,7 +29,7 @@ pub struct CompletedPart {
     /// Its number.
     pub number: PartNumber,
     /// The ETag that UploadPart answered; `None` for one that cannot be ours.
-    pub etag: Option<Md5>,
+    pub etag: Option<ETag>,
     /// The checksums that the client repeats.
     pub digests: Vec<Digest>,
 }
@@ -212,7 +212,7 @@ impl Objects {
             let mut matching = Vec::new();
             for row in attempts.filter(|row| last.is_some_and(|last| may_be_the_part(row, last))) {
                 let digests = upload.digests(row)?;
-                if part.etag == Some(digests.md5) {
+                if part.etag == Some(digests.etag) {
                     matching.push(Chosen { row: row.clone(), digests });
                 }
             }
@@ -305,15 +305,27 @@ fn manifest_of(complete: &CompleteUpload<'_>, upload: &OpenUpload, chosen: &[Cho
     if complete.checksum.is_some_and(|asked| asked != checksum.digest) {
         return Err(ObjectError::Checksum(ChecksumConflict::Value));
     }
-    let md5s: Vec<Md5> = chosen.iter().map(|part| part.digests.md5).collect();
     let parts = u16::try_from(chosen.len()).map_err(|_| ObjectError::InvalidPartOrder)?;
     Ok(Manifest {
         plaintext_bytes,
-        etag: ETag::Multipart(md5_of_md5s(&md5s), parts),
+        etag: object_etag(chosen, parts),
         checksums: vec![checksum],
         parts: chosen.iter().map(|part| manifest_part(part, algorithm)).collect(),
         ..upload.facts.blank.clone()
     })
+}
+
+/// MD5 of the parts' MD5s; opaque as soon as one part's ETag is.
+fn object_etag(chosen: &[Chosen], parts: u16) -> ETag {
+    let md5s: Option<Vec<Md5>> = chosen.iter().map(md5_of).collect();
+    md5s.map_or_else(|| ETag::Opaque(random::bytes()), |md5s| ETag::Multipart(md5_of_md5s(&md5s), parts))
+}
+
+fn md5_of(part: &Chosen) -> Option<Md5> {
+    match part.digests.etag {
+        ETag::Md5(md5) => Some(md5),
+        ETag::Multipart(..) | ETag::Opaque(_) => None,
+    }
 }
 
 fn manifest_part(part: &Chosen, algorithm: ChecksumAlgorithm) -> ManifestPart {
@@ -321,7 +333,7 @@ fn manifest_part(part: &Chosen, algorithm: ChecksumAlgorithm) -> ManifestPart {
         number: part.row.number.get(),
         plaintext_bytes: part.row.plaintext_bytes,
         salt: part.row.salt,
-        md5: Some(part.digests.md5),
+        md5: md5_of(part),
         digests: part.digests.of(algorithm).into_iter().collect(),
     }
 }

@@ -1,6 +1,6 @@
 //! ListParts and ListMultipartUploads: from the rows, in plaintext terms; the footer part is never among them.
 
-use crate::base::{ChecksumAlgorithm, ChecksumType, Digest, Md5, ObjectKey, PartNumber, PrincipalId, Timestamp};
+use crate::base::{ChecksumAlgorithm, ChecksumType, Digest, ETag, ObjectKey, PartNumber, PrincipalId, Timestamp};
 use crate::store::{BucketRow, PartPlace, PartRow, UploadMarker, UploadState};
 use crate::upstream::StoredPart;
 
@@ -16,7 +16,7 @@ pub struct ListedPart {
     /// Its plaintext length in bytes.
     pub plaintext_bytes: u64,
     /// Its ETag.
-    pub etag: Md5,
+    pub etag: ETag,
     /// Its checksum, where the upload has an algorithm.
     pub digest: Option<Digest>,
     /// When it was stored.
@@ -108,7 +108,7 @@ impl Objects {
             parts.push(ListedPart {
                 number: row.number,
                 plaintext_bytes: row.plaintext_bytes,
-                etag: digests.md5,
+                etag: digests.etag,
                 digest: upload.facts.checksum.and_then(|(algorithm, _)| digests.of(algorithm)),
                 last_modified: row.modified,
             });

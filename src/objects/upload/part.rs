@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use crate::base::limits::{MAX_PART_NUMBER, MAX_STORED_PUT_BYTES, MIN_PART_BYTES};
-use crate::base::{ChecksumAlgorithm, ChecksumType, Digest, Md5, ObjectKey, PartNumber, Timestamp};
+use crate::base::{ChecksumAlgorithm, ChecksumType, Digest, ETag, ObjectKey, PartNumber, Timestamp};
 use crate::envelope::{Salt, SealedPart, layout};
-use crate::hashing::DigestSet;
 use crate::store::{BucketRow, PartBegun, PartPlace, PartRow, StoreError, UploadState};
 use crate::upstream::{
     ObjectRef, PutBody, StoredPart, Tags, UploadRef, UpstreamError, UpstreamUploadId, WriteCondition,
@@ -14,6 +13,7 @@ use crate::upstream::{
 use super::super::Objects;
 use super::super::condition::upstream_error;
 use super::super::error::{ChecksumConflict, ObjectError};
+use super::super::put::{digests_for, new_etag};
 use super::super::seal::{PartPlan, Sealed, SealingSource};
 use super::super::source::PlainSource;
 use super::rows::{OpenUpload, PartDigests};
@@ -38,7 +38,7 @@ pub struct UploadPart<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct WrittenPart {
     /// Its ETag.
-    pub etag: Md5,
+    pub etag: ETag,
     /// Its checksum, where the client sent one or the upload has an algorithm.
     pub digest: Option<Digest>,
     /// When it was stored.
@@ -77,19 +77,20 @@ impl Objects {
             PartBegun::Completing => return Err(ObjectError::Conflict),
             PartBegun::Gone => return Err(ObjectError::NoSuchUpload),
         }
+        let policy = self.inner.policies.of(part.bucket).etag;
         let kept = kept_algorithm(upload.facts.checksum);
         let plan = vec![PartPlan { number: part.number.get(), plaintext_bytes }];
-        let digests = DigestSet::none().with_md5().with(kept);
+        let digests = digests_for(policy).with(kept);
         let sealing = SealingSource::new(source, Arc::clone(&upload.dek), plan, digests, &self.inner.md5, None)?;
         let (sealed, salt, place) = if is_held_back(part.number, plaintext_bytes) {
             self.hold_back(part.bucket, &upload, part.number, stored_bytes, sealing).await?
         } else {
             self.send_up(part.bucket, &upload, part.number, stored_bytes, sealing).await?
         };
-        let md5 = sealed.digests.md5().ok_or(ObjectError::Row("no MD5 was made"))?;
+        let etag = new_etag(policy, &sealed.digests)?;
         let digest = sealed.digests.digest(kept).ok_or(ObjectError::Row("no checksum was made"))?;
         let modified = self.inner.clock.now();
-        let known = PartDigests { md5, digests: vec![digest] };
+        let known = PartDigests { etag, digests: vec![digest] };
         let row = PartRow {
             number: part.number,
             salt,
@@ -114,7 +115,7 @@ impl Objects {
         }
         let shown = part.declared.or(upload.facts.checksum.map(|(algorithm, _)| algorithm));
         let digest = shown.and_then(|algorithm| sealed.digests.digest(algorithm));
-        Ok(WrittenPart { etag: md5, digest, last_modified: modified })
+        Ok(WrittenPart { etag, digest, last_modified: modified })
     }
 
     /// Best effort: a temporary object that no row names is found by the sweep.

@@ -34,7 +34,8 @@ pub(super) struct OpenUpload {
 
 /// The digests of one part.
 pub(super) struct PartDigests {
-    pub(super) md5: Md5,
+    /// MD5 or opaque.
+    pub(super) etag: ETag,
     pub(super) digests: Vec<Digest>,
 }
 
@@ -144,7 +145,13 @@ fn decode_facts(bytes: &[u8]) -> Result<UploadFacts, ObjectError> {
 }
 
 fn encode_digests(part: &PartDigests) -> Vec<u8> {
-    let mut out = part.md5.0.to_vec();
+    let (kind, value) = match part.etag {
+        // A part's ETag is never one of a multipart object; 2 is that one's number elsewhere.
+        ETag::Md5(md5) | ETag::Multipart(md5, _) => (1, md5.0),
+        ETag::Opaque(random) => (3, random),
+    };
+    let mut out = vec![kind];
+    out.extend(value);
     for digest in &part.digests {
         out.push(digest.algorithm().code());
         out.extend_from_slice(digest.bytes());
@@ -154,7 +161,12 @@ fn encode_digests(part: &PartDigests) -> Vec<u8> {
 
 fn decode_digests(bytes: &[u8]) -> Result<PartDigests, ObjectError> {
     let damaged = ObjectError::Row("a part's digests");
-    let Some((md5, mut rest)) = bytes.split_first_chunk::<16>() else { return Err(damaged) };
+    let Some((&[kind, ref value @ ..], mut rest)) = bytes.split_first_chunk::<17>() else { return Err(damaged) };
+    let etag = match kind {
+        1 => ETag::Md5(Md5(*value)),
+        3 => ETag::Opaque(*value),
+        _ => return Err(damaged),
+    };
     let mut digests = Vec::new();
     while let [code, tail @ ..] = rest {
         let Some(algorithm) = ChecksumAlgorithm::from_code(*code) else { return Err(damaged) };
@@ -162,7 +174,7 @@ fn decode_digests(bytes: &[u8]) -> Result<PartDigests, ObjectError> {
         digests.extend(Digest::new(algorithm, digest));
         rest = tail;
     }
-    Ok(PartDigests { md5: Md5(*md5), digests })
+    Ok(PartDigests { etag, digests })
 }
 
 /// Listed facts, plaintext length, the number of checksum parts, the checksum's value.
