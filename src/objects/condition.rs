@@ -6,6 +6,7 @@ use crate::upstream::{ObjectRef, UpstreamError, WriteCondition};
 
 use super::Objects;
 use super::error::ObjectError;
+use super::spool::Route;
 
 /// What must hold for the object that a write replaces, or that a delete removes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,14 +39,17 @@ impl Objects {
         guard: &WriteGuard,
         write: GuardedWrite,
     ) -> Result<WriteCondition, ObjectError> {
-        let can = self.upstream(bucket)?.capabilities().conditional_writes;
+        let capabilities = self.upstream_for(bucket, key)?.capabilities();
+        let can = capabilities.conditional_writes;
         let can = match write {
+            // By a detour the condition stands on the Complete.
+            GuardedWrite::Put if self.route(bucket)? == Route::Verified => can.complete,
             GuardedWrite::Put => can.put,
             GuardedWrite::Complete => can.complete,
             GuardedWrite::Delete => can.delete,
         };
         if *guard != WriteGuard::None && !can {
-            return Err(ObjectError::Upstream(UpstreamError::Unsupported("this conditional write")));
+            return Err(capabilities.lacking("this conditional write").into());
         }
         self.translate(bucket, key, guard).await
     }

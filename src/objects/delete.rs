@@ -48,7 +48,9 @@ impl Objects {
         bucket: &BucketRow,
         objects: &[(ObjectKey, WriteGuard)],
     ) -> Result<Vec<Result<Deleted, ObjectError>>, ObjectError> {
-        let unguarded = objects.iter().filter(|(_, guard)| *guard == WriteGuard::None);
+        let can = self.upstream(bucket)?.capabilities();
+        let is_plain = |key: &ObjectKey, guard: &WriteGuard| *guard == WriteGuard::None && can.check_key(key).is_ok();
+        let unguarded = objects.iter().filter(|(key, guard)| is_plain(key, guard));
         let batch: Vec<ObjectRef> = unguarded.map(|(key, _)| ObjectRef::current(&bucket.name, key)).collect();
         let replies = match batch.is_empty() {
             true => Vec::new(),
@@ -58,7 +60,7 @@ impl Objects {
         let mut results = Vec::with_capacity(objects.len());
         for (key, guard) in objects {
             let result = match guard {
-                WriteGuard::None => {
+                WriteGuard::None if is_plain(key, guard) => {
                     self.inner.index.forget(bucket.bucket_id, key);
                     let missing = || Err(UpstreamError::Broken("too few results of a bulk delete".into()));
                     replies.next().unwrap_or_else(missing).map(Deleted::from).map_err(upstream_error)

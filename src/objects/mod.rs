@@ -13,6 +13,7 @@ use crate::store::index::Index;
 use crate::store::{BucketRow, Store};
 use crate::upstream::Upstream;
 
+mod able;
 mod buckets;
 mod claim;
 mod condition;
@@ -28,6 +29,7 @@ mod read;
 mod remember;
 mod seal;
 mod source;
+mod spool;
 mod tags;
 mod upload;
 mod upstreams;

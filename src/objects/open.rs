@@ -144,7 +144,7 @@ impl Objects {
     ) -> Result<Current, ObjectError> {
         let object = ObjectRef { bucket: bucket.name.clone(), key: key.clone(), version: version.cloned() };
         let range = StoredRange::Suffix { len: SUFFIX_BYTES };
-        let reply = match self.upstream(bucket)?.get_object(&object, range, None).await {
+        let reply = match self.upstream_for(bucket, key)?.get_object(&object, range, None).await {
             Ok(reply) => reply,
             Err(UpstreamError::NoSuchKey) => {
                 self.inner.index.forget(bucket.bucket_id, key);

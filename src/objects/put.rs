@@ -22,6 +22,7 @@ use super::policy::EtagPolicy;
 use super::remember::WrittenFooter;
 use super::seal::{FooterMaker, PartPlan, Sealed, SealingSource};
 use super::source::PlainSource;
+use super::spool::Route;
 
 /// What a client says of an object that it writes.
 #[derive(Clone)]
@@ -151,6 +152,7 @@ impl Objects {
     ) -> Result<ObjectFacts, ObjectError> {
         let body = self.new_body(new.bucket, new.key).await?;
         let stored_bytes = self.stored_bytes(&new)?;
+        self.check_tags(new.bucket, new.tags)?;
         let condition = self.condition(new.bucket, new.key, &new.guard, GuardedWrite::Put).await?;
         let NewStored { bucket, key, plan, mut draft, digests, tags, guard } = new;
         let footer_id = FooterId::generate();
@@ -170,7 +172,10 @@ impl Objects {
         let mut sealing =
             SealingSource::new(source, Arc::clone(&body.dek), plan, digests, &self.inner.md5, Some(make))?;
         let put = PutBody { stored_bytes, source: &mut sealing };
-        let outcome = self.upstream(bucket)?.put_object(&bucket.name, key, put, condition, tags).await;
+        let outcome = match self.route(bucket)? {
+            Route::Direct => self.upstream(bucket)?.put_object(&bucket.name, key, put, condition, tags).await,
+            Route::Verified => self.put_verified(bucket, key, put, condition, tags).await,
+        };
         let sealed = sealing.finish();
         let stored = match outcome {
             Ok(stored) => stored,
@@ -190,8 +195,15 @@ impl Objects {
     /// it is bound to the bucket that is gone.
     async fn take_back(&self, bucket: &BucketRow, key: &ObjectKey, stored: &StoredFacts) {
         let object = ObjectRef::current(&bucket.name, key);
-        let condition = WriteCondition::Matches(stored.etag.clone());
         let Ok(upstream) = self.upstream(bucket) else { return };
+        let condition = match upstream.capabilities().conditional_writes.delete {
+            true => WriteCondition::Matches(stored.etag.clone()),
+            // The next best: what somebody else has written since stays.
+            false => match upstream.head_object(&object).await {
+                Ok(now) if now.etag == stored.etag => WriteCondition::None,
+                _ => return,
+            },
+        };
         match upstream.delete_object(&object, condition).await {
             Ok(_) | Err(UpstreamError::NoSuchKey | UpstreamError::NoSuchBucket | UpstreamError::PreconditionFailed) => {
             }

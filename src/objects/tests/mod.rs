@@ -29,6 +29,7 @@ mod get_put;
 mod multipart;
 mod opaque;
 mod places;
+mod spool;
 mod watched;
 
 use watched::Watched;
@@ -49,9 +50,20 @@ impl World {
     }
 
     async fn with(policies: BucketPolicies) -> Self {
+        Self::build(policies, |local| local).await
+    }
+
+    /// With something in front of the local upstream.
+    async fn over(front: impl FnOnce(Arc<dyn Upstream>) -> Arc<dyn Upstream>) -> Self {
+        Self::build(BucketPolicies::default(), front).await
+    }
+
+    async fn build(policies: BucketPolicies, front: impl FnOnce(Arc<dyn Upstream>) -> Arc<dyn Upstream>) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let clock = Clock::manual(Clock::System.now());
-        let upstream = watched(&dir.path().join("objects")).await;
+        let local = LocalUpstream::open(&dir.path().join("objects"), Clock::System).await.expect("opens");
+        let upstream = Arc::new(Watched::new(front(Arc::new(local))));
+        upstream.create_bucket(&internal_bucket()).await.expect("made");
         let upstreams = Upstreams::one(upstream.clone(), internal_bucket());
         let objects = stand_on(dir.path(), &clock, upstreams, policies).await;
         let name = BucketName::parse("bucket").expect("a name");

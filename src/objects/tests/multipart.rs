@@ -28,15 +28,26 @@ impl World {
         number: u32,
         plain: &[u8],
     ) -> Result<WrittenPart, ObjectError> {
+        self.part_body(key, id, number, Body::of(plain), plain.len() as u64).await
+    }
+
+    pub(super) async fn part_body(
+        &self,
+        key: &ObjectKey,
+        id: &str,
+        number: u32,
+        mut body: Body,
+        plaintext_bytes: u64,
+    ) -> Result<WrittenPart, ObjectError> {
         let part = UploadPart {
             bucket: &self.bucket,
             key,
             upload_id: id,
             number: PartNumber::new(number).expect("a number"),
-            plaintext_bytes: plain.len() as u64,
+            plaintext_bytes,
             declared: None,
         };
-        self.objects.upload_part(part, &mut Body::of(plain)).await
+        self.objects.upload_part(part, &mut body).await
     }
 
     pub(super) async fn complete(
@@ -64,7 +75,7 @@ impl World {
     }
 
     /// Temporary objects in the internal bucket.
-    async fn held(&self) -> usize {
+    pub(super) async fn held(&self) -> usize {
         let request = ListRequest { prefix: "tmp/".into(), max_entries: 1000, ..ListRequest::default() };
         let bucket = &internal_bucket();
         self.upstream.list_objects(bucket, &request).await.expect("lists").objects.len()

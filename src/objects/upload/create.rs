@@ -33,13 +33,15 @@ impl Objects {
     /// Begins a multipart upload.
     pub async fn create_upload(&self, create: CreateUpload<'_>) -> Result<CreatedUpload, ObjectError> {
         let CreateUpload { bucket, key, object, checksum } = create;
+        let upstream = self.upstream_for(bucket, key)?;
+        self.check_tags(bucket, &object.tags)?;
         let body = self.new_body(bucket, key).await?;
         let created = self.inner.clock.now();
         let upload_id = UploadId::generate(created);
         let initiator = object.owner;
         let tags = object.tags.clone();
         let sealed_facts = seal_facts(body.dek.keys(), &upload_id, object, checksum, created)?;
-        let upload = self.upstream(bucket)?.create_multipart(&bucket.name, key, &tags).await.map_err(upstream_error)?;
+        let upload = upstream.create_multipart(&bucket.name, key, &tags).await.map_err(upstream_error)?;
         let row = UploadRow {
             upload_id: upload_id.clone(),
             bucket_id: bucket.bucket_id,

@@ -16,6 +16,8 @@ use super::super::error::{ChecksumConflict, ObjectError};
 use super::super::put::{digests_for, new_etag};
 use super::super::seal::{PartPlan, Sealed, SealingSource};
 use super::super::source::PlainSource;
+use super::super::spool::{Route, Temporary};
+use super::join::lost;
 use super::rows::{OpenUpload, PartDigests};
 
 /// A part to store.
@@ -83,9 +85,15 @@ impl Objects {
         let digests = digests_for(policy).with(kept);
         let sealing = SealingSource::new(source, Arc::clone(&upload.dek), plan, digests, &self.inner.md5, None)?;
         let (sealed, salt, place) = if is_held_back(part.number, plaintext_bytes) {
-            self.hold_back(part.bucket, &upload, part.number, stored_bytes, sealing).await?
+            let (sealed, salt, held) = self.hold_back(part.bucket, &upload, part.number, stored_bytes, sealing).await?;
+            (sealed, salt, PartPlace::Held(held.key.as_str().to_owned()))
         } else {
-            self.send_up(part.bucket, &upload, part.number, stored_bytes, sealing).await?
+            match self.route(part.bucket)? {
+                Route::Direct => self.send_up(part.bucket, &upload, part.number, stored_bytes, sealing).await?,
+                Route::Verified => {
+                    self.send_up_verified(part.bucket, &upload, part.number, stored_bytes, sealing).await?
+                }
+            }
         };
         let etag = new_etag(policy, &sealed.digests)?;
         let digest = sealed.digests.digest(kept).ok_or(ObjectError::Row("no checksum was made"))?;
@@ -143,7 +151,7 @@ impl Objects {
         number: PartNumber,
         stored_bytes: u64,
         mut sealing: SealingSource<'_>,
-    ) -> Result<(Sealed, Salt, PartPlace), ObjectError> {
+    ) -> Result<(Sealed, Salt, Temporary), ObjectError> {
         let salt = sealing.first_salt();
         let name = format!("tmp/{}/{:05}-{}", upload.row.upload_id, number.get(), hex::encode(salt));
         let key = ObjectKey::parse(&name).ok_or(ObjectError::Row("a held-back part's key"))?;
@@ -151,8 +159,29 @@ impl Objects {
         let (place, untagged) = (self.inner.upstreams.of(bucket)?, Tags::new());
         let outcome =
             place.upstream.put_object(&place.internal_bucket, &key, body, WriteCondition::None, &untagged).await;
+        let etag = outcome.as_ref().ok().map(|stored| stored.etag.clone());
         let (sealed, part) = settle(sealing, outcome.map(|_| ()))?;
-        Ok((sealed, part.salt, PartPlace::Held(name)))
+        let etag = etag.ok_or(ObjectError::Row("a held-back part without its ETag"))?;
+        Ok((sealed, part.salt, Temporary { bucket: place.internal_bucket.clone(), key, etag, stored_bytes }))
+    }
+
+    /// As [`Objects::send_up`], where a part that breaks off would take the place of an earlier one.
+    async fn send_up_verified(
+        &self,
+        bucket: &BucketRow,
+        upload: &OpenUpload,
+        number: PartNumber,
+        stored_bytes: u64,
+        sealing: SealingSource<'_>,
+    ) -> Result<(Sealed, Salt, PartPlace), ObjectError> {
+        let (sealed, salt, held) = self.hold_back(bucket, upload, number, stored_bytes, sealing).await?;
+        let moved = self.move_into(bucket, &upload.at_upstream(bucket), number.get(), &held).await;
+        self.drop_held(bucket, &[held.key.as_str().to_owned()]).await;
+        let stored = moved.map_err(|error| match error {
+            UpstreamError::NoSuchKey | UpstreamError::PreconditionFailed => lost(UpstreamError::NoSuchKey),
+            error => upstream_error(error),
+        })?;
+        Ok((sealed, salt, PartPlace::Upstream(stored.etag.0.to_string())))
     }
 
     async fn send_up(
