@@ -15,9 +15,10 @@ use crate::admin::{self, Admin, Check};
 use crate::authn::{Authenticator, RegionPolicy};
 use crate::base::shutdown::shutdown;
 use crate::base::{Clock, Metrics, ShutdownTrigger};
-use crate::config::{Config, Limits, Region};
-use crate::edge::{self, Drained, EdgeLimits, Reserved};
-use crate::gateway::{Gateway, GatewayParts};
+use crate::config::{Config, Region};
+use crate::edge::tls::Tls;
+use crate::edge::{self, Drained, Reserved};
+use crate::gateway::{Gateway, GatewayLimits, GatewayParts, Scheme};
 use crate::hashing::Md5Lanes;
 use crate::jobs;
 use crate::keys::{BucketKeys, CacheLimits, Keyring, LocalKeyring};
@@ -31,14 +32,17 @@ use self::access_keys::{Secrets, StoredAccessKeys};
 use self::checks::{KeyringCheck, StoreCheck, UpstreamCheck};
 use self::ground::{Age, Ground};
 use self::key_records::StoredBucketKeys;
+use self::listener::S3Service;
 use self::places::Places;
 
 mod access_keys;
+mod bounds;
 mod checks;
 mod error;
 mod ground;
 mod housekeeping;
 mod key_records;
+mod listener;
 mod places;
 mod root;
 mod state_key;
@@ -54,7 +58,14 @@ const DEFAULT_REGION: &str = "us-east-1";
 /// # Errors
 /// One line that says what to do. Whatever was found on disk has not been changed then.
 pub async fn start(config: Config) -> Result<Running, StartError> {
-    let clock = Clock::System;
+    start_at(config, Clock::System).await
+}
+
+/// Starts a server that takes the time from `clock`.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_at(config: Config, clock: Clock) -> Result<Running, StartError> {
     let metrics = Arc::new(Metrics::new());
     for warning in &config.warnings {
         warn!("the configuration: {warning}");
@@ -64,6 +75,10 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     // disk is touched.
     let s3 = reserve("listen", config.listen)?;
     let admin = reserve("admin_listen", config.admin_listen)?;
+
+    // Certificate and key, for the same reason.
+    let certificates = listener::certificates(config.tls.as_ref())?;
+    let tls = certificates.clone().map(Tls::new).transpose()?;
 
     // The places on disk, looked at together and then held against other processes.
     let ground = Ground::claim(&config)?;
@@ -117,7 +132,12 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         addressing: Addressing::new(config.domains),
         region: region_name(&config.region),
         regions: regions(&config.region),
+        scheme: listener::scheme(config.tls.as_ref()),
         clock,
+        limits: GatewayLimits {
+            max_requests: bounds::max_requests(&config.limits),
+            idle_timeout: config.limits.idle_timeout,
+        },
         metrics: metrics.clone(),
     });
 
@@ -127,23 +147,23 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let admin = admin.listen().map_err(|error| address_error("admin_listen", admin_address, error))?;
     let (s3_trigger, s3_shutdown) = shutdown();
     let (admin_trigger, admin_shutdown) = shutdown();
-    let service = move |request, peer| {
-        let gateway = gateway.clone();
-        async move { gateway.handle(request, peer).await }
-    };
-    let serving =
-        tokio::spawn(edge::serve(s3, service, edge_limits(&config.limits), metrics.clone(), s3_shutdown.clone()));
+    let edge_limits = listener::limits(&config.limits);
+    let service = S3Service(gateway);
+    let serving = tokio::spawn(edge::serve(s3, tls, service, edge_limits, metrics.clone(), s3_shutdown.clone()));
+    let following = certificates.map(|certificates| tokio::spawn(certificates.follow(s3_shutdown.clone())));
     let mut checks: Vec<Box<dyn Check>> = vec![Box::new(KeyringCheck(keyring)), Box::new(StoreCheck(store.clone()))];
     checks.extend(upstreams.iter().map(|place| Box::new(UpstreamCheck::of(place)) as Box<dyn Check>));
     let checks = Admin { metrics: metrics.clone(), checks, draining: s3_shutdown.clone() };
     let administering = tokio::spawn(admin::serve(admin, checks, admin_shutdown));
     let sweeping = tokio::spawn(jobs::sweep(objects, s3_shutdown.clone()));
     let names: Vec<&str> = upstreams.iter().map(|place| place.name.as_str()).collect();
-    info!(s3 = %s3_address, admin = %admin_address, upstreams = names.join(" "), "ready");
+    let scheme = listener::scheme(config.tls.as_ref());
+    info!(s3 = %s3_address, scheme = scheme.name(), admin = %admin_address, upstreams = names.join(" "), "ready");
     let claiming = tokio::spawn(places::claim_later(upstreams, deployment_id, s3_shutdown.clone()));
     let housekeeping = housekeeping::Housekeeping { authenticator, access_keys, keys, index: index.clone(), metrics };
     let keeping = tokio::spawn(housekeeping.run(s3_shutdown));
     Ok(Running {
+        scheme,
         s3_address,
         admin_address,
         root,
@@ -151,7 +171,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         serving,
         admin_trigger,
         administering,
-        background: [sweeping, claiming, keeping],
+        background: [Some(sweeping), Some(claiming), Some(keeping), following].into_iter().flatten().collect(),
         index,
         local: places.local,
         store,
@@ -161,6 +181,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 
 /// A server that answers.
 pub struct Running {
+    scheme: Scheme,
     s3_address: SocketAddr,
     admin_address: SocketAddr,
     root: ShownCredential,
@@ -168,7 +189,7 @@ pub struct Running {
     serving: JoinHandle<Drained>,
     admin_trigger: ShutdownTrigger,
     administering: JoinHandle<io::Result<()>>,
-    background: [JoinHandle<()>; 3],
+    background: Vec<JoinHandle<()>>,
     index: Index,
     local: Vec<Arc<LocalUpstream>>,
     store: Store,
@@ -176,6 +197,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// How S3 clients connect.
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// Where S3 clients connect.
     pub const fn s3_address(&self) -> SocketAddr {
         self.s3_address
@@ -264,14 +290,5 @@ fn regions(region: &Region) -> RegionPolicy {
     match region {
         Region::Any => RegionPolicy::Any,
         Region::Only(region) => RegionPolicy::Only { canonical: region.clone(), aliases: Vec::new() },
-    }
-}
-
-const fn edge_limits(limits: &Limits) -> EdgeLimits {
-    EdgeLimits {
-        max_connections: limits.max_connections,
-        header_read_timeout: limits.header_read_timeout,
-        idle_timeout: limits.idle_timeout,
-        drain_timeout: limits.drain_timeout,
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::base::BucketName;
+use crate::edge::tls::CertificateFault;
 use crate::keys::{KeysError, LocalKeyringError};
 use crate::objects::{ClaimError, ObjectError};
 use crate::store::StoreError;
@@ -32,6 +33,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// Certificate or key cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateFault),
     /// The data directory holds something else.
     #[error(
         "{path} holds other files ({found}) and no Crypt-Keeper data: give an empty directory, a new one or the right one"

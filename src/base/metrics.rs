@@ -87,6 +87,7 @@ pub struct Metrics {
     in_flight: Gauge,
     connections: Gauge,
     connections_accepted: Counter,
+    handshakes_failed: Counter,
     panics: Counter,
 }
 
@@ -115,6 +116,9 @@ impl Metrics {
         let connections_accepted = Counter::default();
         let help = "Connections that the S3 listener has accepted";
         registry.register("connections_accepted", help, connections_accepted.clone());
+        let handshakes_failed = Counter::default();
+        let help = "Connections of the S3 listener that ended before TLS was agreed on";
+        registry.register("tls_handshakes_failed", help, handshakes_failed.clone());
         let panics = Counter::default();
         registry.register("panics", "Connections ended by a panic, which is a bug", panics.clone());
         Self {
@@ -127,6 +131,7 @@ impl Metrics {
             in_flight,
             connections,
             connections_accepted,
+            handshakes_failed,
             panics,
         }
     }
@@ -161,6 +166,11 @@ impl Metrics {
     pub fn connection_opened(&self) -> GaugeGuard {
         self.connections_accepted.inc();
         GaugeGuard::new(&self.connections)
+    }
+
+    /// Counts a connection that ended before TLS was agreed on.
+    pub fn handshake_failed(&self) {
+        self.handshakes_failed.inc();
     }
 
     /// Counts a connection that a panic has ended.

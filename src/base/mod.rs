@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod names;
 pub mod part_number;
 pub mod random;
+pub mod refusal;
 pub mod secret;
 pub mod shutdown;
 
@@ -20,5 +21,6 @@ pub use ids::{BodyId, BucketId, DomainId, FooterId, KeyId, PrincipalId, RequestI
 pub use metrics::Metrics;
 pub use names::{BucketName, ObjectKey};
 pub use part_number::PartNumber;
+pub use refusal::Refusal;
 pub use secret::{Key32, SecretText};
 pub use shutdown::{Shutdown, ShutdownTrigger};

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use crate::app::ShownCredential;
 use crate::config::ROOT_SECRET_KEY_VARIABLE;
+use crate::gateway::Scheme;
 
 /// The line that scripts wait for.
-pub(super) fn ready(s3: SocketAddr) -> String {
-    format!("ready http://{s3}\n")
+pub(super) fn ready(scheme: Scheme, s3: SocketAddr) -> String {
+    format!("ready {}://{s3}\n", scheme.name())
 }
 
 /// How to talk to `dev`, to be pasted into a shell.
@@ -89,6 +90,8 @@ mod tests {
 
     #[test]
     fn ready_line_names_the_address() {
-        assert_eq!(ready("127.0.0.1:4711".parse().unwrap()), "ready http://127.0.0.1:4711\n");
+        let address = "127.0.0.1:4711".parse().unwrap();
+        assert_eq!(ready(Scheme::Http, address), "ready http://127.0.0.1:4711\n");
+        assert_eq!(ready(Scheme::Https, address), "ready https://127.0.0.1:4711\n");
     }
 }

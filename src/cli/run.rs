@@ -46,7 +46,7 @@ async fn serve(config: Config, mode: Mode) -> Result<(), String> {
         let text = banner::dev(running.s3_address(), running.admin_address(), data, running.root());
         said = text.map_err(|error| error.to_string())?;
     }
-    said.push_str(&banner::ready(running.s3_address()));
+    said.push_str(&banner::ready(running.scheme(), running.s3_address()));
     say(&said);
 
     tokio::select! {

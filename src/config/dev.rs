@@ -45,6 +45,7 @@ impl Config {
         };
         Ok(Self {
             listen,
+            tls: None,
             admin_listen,
             region: Region::Any,
             domains: Vec::new(),

@@ -32,6 +32,8 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 pub struct Config {
     /// Where S3 clients connect. Port 0: any free one.
     pub listen: SocketAddr,
+    /// Certificate and key of the S3 listener; `None`: it speaks in clear.
+    pub tls: Option<TlsConfig>,
     /// Where health and metrics are served.
     pub admin_listen: SocketAddr,
     /// The regions that a credential scope may name.
@@ -56,6 +58,15 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// What is legal, and seldom meant.
     pub warnings: Vec<Fault>,
+}
+
+/// The S3 listener's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The certificate, and behind it those between it and its authority; PEM.
+    pub certificate_file: PathBuf,
+    /// Its private key; PEM.
+    pub private_key_file: PathBuf,
 }
 
 /// The regions that a credential scope may name.
@@ -146,13 +157,14 @@ pub enum LogFormat {
 /// What one process takes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections of the S3 listener; more wait in the accept queue.
+    /// Open connections of the S3 listener; some more get 503 SlowDown, the rest waits in the accept queue.
     pub max_connections: usize,
+    /// Requests being answered at a time; more get 503 SlowDown. `None`: what half of the memory holds.
+    pub max_requests: Option<usize>,
     /// From a connection's start, or its last answer, to the end of the next request's head. It also bounds how long
     /// a connection may idle between requests.
     pub header_read_timeout: Duration,
-    /// How long a client may take no byte of an answer that is under way. (One that sends none of its body is the
-    /// gateway's to give up, which alone knows when it reads.)
+    /// How long a client may take no byte of an answer that is under way, or send none of a body that is being read.
     pub idle_timeout: Duration,
     /// How long requests in flight may go on after SIGTERM.
     pub drain_timeout: Duration,
@@ -161,8 +173,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // Bounds memory: one stream takes at most a few buffers of 256 KiB.
+            // Of idle ones each keeps a buffer of at most 256 KiB, mostly far less.
             max_connections: 1024,
+            max_requests: None,
             header_read_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
             // Kubernetes kills after 30 seconds; we end a little before.
@@ -189,6 +202,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("listen", &self.listen)
+            .field("tls", &self.tls)
             .field("admin_listen", &self.admin_listen)
             .field("region", &self.region)
             .field("domains", &self.domains)

@@ -12,7 +12,7 @@ use super::raw::{Reader, Section, Value, integer, nonempty_text, text, texts};
 use super::secret::secret;
 use super::upstream::{buckets, upstreams};
 use super::{
-    Config, Environment, KeyringConfig, Limits, LogConfig, LogFormat, Region, RootCredential, StoreConfig,
+    Config, Environment, KeyringConfig, Limits, LogConfig, LogFormat, Region, RootCredential, StoreConfig, TlsConfig,
     UpstreamKind, access_key_id, default_admin_listen, under,
 };
 
@@ -64,11 +64,14 @@ fn top(top: &Section<'_, '_>, base: &Path, env: Environment<'_>) -> Option<Confi
     let buckets = top.section("bucket").map(|section| buckets(&section, names)).unwrap_or_default();
     let keyring = required_section(top, "keyring").and_then(|section| keyring(section, base));
     let log = top.section("log").map_or_else(|| Some(default_log()), log);
+    let tls = top.section("tls").map(|section| tls(section, base));
     let limits = top.section("limits").map_or_else(|| Some(Limits::default()), limits);
     top.finish();
 
     let config = Config {
         listen: listen?,
+        // Outside: whether there is such a table. Inside: whether it is sound.
+        tls: tls.map_or(Some(None), |tls| tls.map(Some))?,
         admin_listen: admin_listen?,
         region,
         domains,
@@ -140,6 +143,13 @@ fn keyring(section: Section<'_, '_>, base: &Path) -> Option<KeyringConfig> {
     }
 }
 
+fn tls(section: Section<'_, '_>, base: &Path) -> Option<TlsConfig> {
+    let certificate = section.required("certificate_file", nonempty_text);
+    let private_key = section.required("private_key_file", nonempty_text);
+    section.finish();
+    Some(TlsConfig { certificate_file: under(base, &certificate?), private_key_file: under(base, &private_key?) })
+}
+
 fn log(section: Section<'_, '_>) -> Option<LogConfig> {
     let filter = section.optional("level", log_filter);
     let format = section.optional("format", |value| match text(value)? {
@@ -176,6 +186,9 @@ fn limits(section: Section<'_, '_>) -> Option<Limits> {
             .optional("max_connections", |value| integer(value, 1, MAX_CONNECTIONS))
             .and_then(|number| usize::try_from(number).ok())
             .unwrap_or(default.max_connections),
+        max_requests: section
+            .optional("max_requests", |value| integer(value, 1, MAX_CONNECTIONS))
+            .and_then(|number| usize::try_from(number).ok()),
         header_read_timeout: seconds("header_read_timeout_seconds", default.header_read_timeout),
         idle_timeout: seconds("idle_timeout_seconds", default.idle_timeout),
         drain_timeout: seconds("drain_timeout_seconds", default.drain_timeout),

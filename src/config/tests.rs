@@ -75,6 +75,8 @@ kind = "local"
 pth = "objects"
 [keyring]
 path = 3
+[tls]
+certificate_file = ""
 [limits]
 max_connections = 0
 idle_timeout_seconds = "60"
@@ -90,8 +92,10 @@ idle_timeout_seconds = "60"
         "9 upstream.default.path: is missing",
         "11 upstream.default.pth: is not a known key here (known: adopt,",
         "12 keyring.kind: is missing",
-        "15 limits.max_connections: must be from 1 to",
-        "16 limits.idle_timeout_seconds: must be an integer, not a string",
+        "14 tls.private_key_file: is missing",
+        "15 tls.certificate_file: must not be empty",
+        "17 limits.max_connections: must be from 1 to",
+        "18 limits.idle_timeout_seconds: must be an integer, not a string",
     ];
     assert_eq!(found.len(), starts.len(), "{found:#?}");
     for (found, start) in found.iter().zip(starts) {
@@ -192,6 +196,8 @@ fn example_that_ships_loads_and_shows_the_defaults() {
     let text = fs::read_to_string(&file).unwrap();
     let uncommented: Vec<&str> = text.lines().map(|line| if is_setting(line) { &line[1..] } else { line }).collect();
     let config = load(&uncommented.join("\n")).unwrap();
+    assert_eq!(config.tls.unwrap().private_key_file, Path::new("/etc/crypt-keeper/tls.key"));
+    assert_eq!(config.limits.max_requests, Some(512));
     assert_eq!(config.region, Region::Only("us-east-1".to_owned()));
     assert_eq!(config.domains, ["s3.example.net"]);
     let UpstreamKind::S3(s3) = &config.upstreams[0].kind else { panic!("the archive is S3") };

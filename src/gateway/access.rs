@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::base::metrics::GaugeGuard;
@@ -46,6 +47,8 @@ pub(crate) struct Record {
     began: Instant,
     end: End,
     metrics: Arc<Metrics>,
+    /// Its place among the requests that may be under way.
+    pub(crate) slot: Option<OwnedSemaphorePermit>,
     _in_flight: GaugeGuard,
 }
 
@@ -66,6 +69,7 @@ impl Record {
             began: Instant::now(),
             end: End::Dropped,
             metrics: Arc::clone(metrics),
+            slot: None,
             _in_flight: metrics.request_begun(),
         }
     }

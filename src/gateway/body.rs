@@ -27,9 +27,6 @@ use crate::sigv4::{ChunkDecoder, ChunkFault, PayloadBinding};
 
 use super::error::Failure;
 
-/// How long a client may send nothing while its body is read. Time is counted per read, never for a whole body: large
-/// uploads over thin lines take hours.
-const IDLE: Duration = Duration::from_secs(60);
 /// How much of a refused body is read and thrown away, so that the connection lives on. What is longer costs the
 /// connection; the listener then lingers, so that the answer still arrives.
 const DRAIN_BYTES: u64 = 256 << 10;
@@ -43,7 +40,7 @@ pub(crate) enum BodyFault {
     #[error("the client broke its body off")]
     Gone,
     /// Nothing came for too long.
-    #[error("the client sent nothing for {} s", IDLE.as_secs())]
+    #[error("the client sent nothing for too long")]
     Idle,
     /// Fewer or more bytes than announced.
     #[error("the body has another length than announced")]
@@ -81,11 +78,14 @@ pub(crate) struct Arriving {
     polled: bool,
     ended: bool,
     bytes_in: Arc<AtomicU64>,
+    /// How long the client may send nothing. Counted per read, never for a whole body: large uploads over thin lines take
+    /// hours.
+    idle_timeout: Duration,
 }
 
 impl Arriving {
     /// Takes the body with what the request's head says about its length; polls nothing.
-    pub(crate) fn new<B>(body: B, headers: &HeaderMap, bytes_in: Arc<AtomicU64>) -> Self
+    pub(crate) fn new<B>(body: B, headers: &HeaderMap, bytes_in: Arc<AtomicU64>, idle_timeout: Duration) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -99,6 +99,7 @@ impl Arriving {
             expects_continue: headers.contains_key(EXPECT),
             polled: false,
             bytes_in,
+            idle_timeout,
         }
     }
 
@@ -173,7 +174,7 @@ impl Arriving {
     async fn frame(&mut self) -> Result<Option<Bytes>, BodyFault> {
         self.polled = true;
         loop {
-            let frame = match timeout(IDLE, self.body.frame()).await {
+            let frame = match timeout(self.idle_timeout, self.body.frame()).await {
                 Err(_elapsed) => return Err(BodyFault::Idle),
                 Ok(Some(Err(error))) => {
                     tracing::debug!(error = %error, "a client's body broke off");

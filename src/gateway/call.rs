@@ -11,8 +11,8 @@ use crate::objects::Objects;
 use crate::s3::{BucketLabel, Operation, Parsed, RequestView, S3Fault, Target};
 use crate::store::BucketRow;
 
-use super::Gateway;
 use super::error::{Failure, Place};
+use super::{Gateway, Scheme};
 
 /// One request under way.
 #[derive(Clone, Copy)]
@@ -38,6 +38,11 @@ impl Call<'_> {
     /// The time.
     pub(super) fn clock(&self) -> &Clock {
         &self.gateway.parts.clock
+    }
+
+    /// How clients reach us.
+    pub(super) fn scheme(&self) -> Scheme {
+        self.gateway.parts.scheme
     }
 
     /// What GetBucketLocation answers.

@@ -7,15 +7,17 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, DATE, SERVER};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body::Body;
+use tokio::sync::Semaphore;
 
 use crate::authn::{Authenticator, RegionPolicy};
-use crate::base::{Clock, Metrics};
+use crate::base::{Clock, Metrics, Refusal};
 use crate::objects::Objects;
 use crate::s3::date::http_date;
 use crate::s3::{Addressing, Operation, RequestView, S3Fault, Support, answer};
@@ -52,15 +54,49 @@ pub struct GatewayParts {
     pub region: String,
     /// Which regions buckets may ask for; the authenticator's policy.
     pub regions: RegionPolicy,
+    /// How clients reach us.
+    pub scheme: Scheme,
     /// For Date, and for conditions on dates.
     pub clock: Clock,
+    /// What is taken on.
+    pub limits: GatewayLimits,
     /// Where requests are counted.
     pub metrics: Arc<Metrics>,
+}
+
+/// How clients reach us, for addresses in answers. Ours to know: nothing that a client sends says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// In clear.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As addresses begin.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// What a [`Gateway`] takes on.
+#[derive(Clone, Copy, Debug)]
+pub struct GatewayLimits {
+    /// Requests being answered at a time; further ones get 503 SlowDown.
+    pub max_requests: usize,
+    /// How long a client may send nothing while its body is read.
+    pub idle_timeout: Duration,
 }
 
 /// Answers S3 requests.
 pub struct Gateway {
     parts: GatewayParts,
+    /// One for each request that may be under way, until its answer is out.
+    slots: Arc<Semaphore>,
     /// `x-amz-id-2`: names this process, so that a line of one proxy among many is found.
     host_id: Arc<str>,
 }
@@ -72,7 +108,8 @@ impl Gateway {
     /// Over its parts.
     pub fn new(parts: GatewayParts) -> Arc<Self> {
         let host_id = hex::encode(crate::base::random::bytes::<16>()).into();
-        Arc::new(Self { parts, host_id })
+        let slots = Arc::new(Semaphore::new(parts.limits.max_requests.min(Semaphore::MAX_PERMITS)));
+        Arc::new(Self { parts, slots, host_id })
     }
 
     /// Answers one request. It never fails: what goes wrong is an answer, or after its head an answer broken off.
@@ -83,14 +120,15 @@ impl Gateway {
     {
         let (head, body) = request.into_parts();
         let mut record = Record::begin(peer, &self.parts.metrics);
-        let mut body = Arriving::new(body, &head.headers, Arc::clone(&record.bytes_in));
-        let place = Place {
-            request_id: record.request_id,
-            host_id: Arc::clone(&self.host_id),
-            resource: head.uri.path().into(),
-        };
+        let mut body = Arriving::new(body, &head.headers, Arc::clone(&record.bytes_in), self.parts.limits.idle_timeout);
+        let place = self.place(&record, head.uri.path());
 
-        let answered = self.answer(&head, &mut body, &mut record, &place).await;
+        // A slot before anything else: what is under way has its memory, and one more has none.
+        record.slot = Arc::clone(&self.slots).try_acquire_owned().ok();
+        let answered = match &record.slot {
+            Some(_) => self.answer(&head, &mut body, &mut record, &place).await,
+            None => Err(Failure::overload("as many requests as there may be are under way")),
+        };
         let ends_connection = body.leaves_client_waiting();
         body.settle();
         let mut reply = answered.unwrap_or_else(|failure| {
@@ -105,6 +143,25 @@ impl Gateway {
         reply.into_response(record)
     }
 
+    /// The answer where the listener refuses by itself: nobody knows what the request was, or it is not looked at. The
+    /// connection ends after it.
+    pub fn refuse(&self, refusal: Refusal, peer: SocketAddr) -> Response<ReplyBody> {
+        let mut record = Record::begin(peer, &self.parts.metrics);
+        let place = self.place(&record, "/");
+        let failure = Failure::from(refusal);
+        record.code = Some(failure.code());
+        failure.log(record.request_id, &place.resource);
+        // An answer to GET: to HEAD, hyper sends no body.
+        let mut reply = failure.into_reply(&Method::GET, &place);
+        self.add_common_headers(&mut reply, &record);
+        reply.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        reply.into_response(record)
+    }
+
+    fn place(&self, record: &Record, path: &str) -> Place {
+        Place { request_id: record.request_id, host_id: Arc::clone(&self.host_id), resource: path.into() }
+    }
+
     async fn answer(
         self: &Arc<Self>,
         head: &Parts,
@@ -112,9 +169,8 @@ impl Gateway {
         record: &mut Record,
         place: &Place,
     ) -> Result<Reply, Failure> {
-        // Two lengths are how a request hides in another one; nothing of it is believed. hyper itself believes the
-        // Transfer-Encoding, takes the other away and ends the connection after the answer (RFC 9112, 6.3); this is for
-        // any other way in.
+        // Two lengths are how a request hides in another one; nothing of it is believed. The listener refuses it, since
+        // hyper believes the Transfer-Encoding and takes the other away; this is for any other way in.
         if body.has_two_lengths() {
             return Err(Failure::client(Code::InvalidRequest)
                 .saying("Content-Length and Transfer-Encoding must not come together"));

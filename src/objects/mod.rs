@@ -44,7 +44,7 @@ pub use list::{ListedEntry, Listing};
 pub use open::Opened;
 pub use policy::{BucketPolicies, BucketPolicy, BucketSettings, EtagPolicy, ForeignObjects};
 pub use put::{NewObject, PutObject, Written};
-pub use read::PlainReader;
+pub use read::{PlainReader, STREAM_BYTES};
 pub use source::{BodyRefused, PlainSource};
 pub use upstreams::{AdoptBuckets, DEFAULT_UPSTREAM, Place, Upstreams};
 

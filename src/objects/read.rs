@@ -14,6 +14,9 @@ use super::source::{BodyRefused, PlainSource};
 const STORED_RUN_BYTES: usize = 16 * (16_384 + 16);
 /// Plaintext that one frame holds at most.
 const FRAME_BYTES: usize = 16 * 16_384;
+/// What the reading of one object holds at most: a run of stored bytes and the frame that is made of it. (A body that is
+/// written is sealed straight into a buffer of the upstream's.)
+pub const STREAM_BYTES: usize = STORED_RUN_BYTES + FRAME_BYTES;
 /// What a whole read into memory may hold: a footer has at most 4 MiB of manifest, a suffix far less.
 const MAX_WHOLE_BYTES: u64 = 5 << 20;
 

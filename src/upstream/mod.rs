@@ -116,6 +116,9 @@ pub type Tags = Vec<(String, String)>;
 /// Every buffer handed to a [`BodySource`] has at least this many bytes: room for a few whole segments.
 pub const MIN_BUFFER_BYTES: usize = 64 << 10;
 
+/// What an upstream holds of one body at most, in either direction, whatever its size.
+pub const STREAM_BYTES: usize = 512 << 10;
+
 /// Bytes on their way up. The upstream pulls; the source encrypts, verifies and ends, or fails.
 /// The caller owns the buffer and uses it again, so nothing is allocated or zeroed per read.
 #[async_trait]

@@ -1,12 +1,30 @@
-//! Refused bodies: all of them the client's.
+//! Refused bodies, and what never became a request: all of them the client's.
 
 use super::{Code, Failure};
+use crate::base::Refusal;
 use crate::gateway::body::BodyFault;
 use crate::sigv4::ChunkFault;
 
 impl From<BodyFault> for Failure {
     fn from(fault: BodyFault) -> Self {
         place(&fault).because(&fault)
+    }
+}
+
+/// What never became a request.
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Malformed => {
+                Self::client(Code::BadRequest).saying("An error occurred when parsing the HTTP request.")
+            }
+            Refusal::HeadTooLarge => Self::client(Code::RequestHeaderSectionTooLarge),
+            Refusal::HeadTimeout => Self::client(Code::RequestTimeout),
+            Refusal::TwoLengths => {
+                Self::client(Code::InvalidRequest).saying("Content-Length and Transfer-Encoding must not come together")
+            }
+            Refusal::TooManyConnections => Self::overload("as many connections as there may be are open"),
+        }
     }
 }
 

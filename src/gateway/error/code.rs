@@ -111,6 +111,8 @@ codes! {
         "The stored object was not written through this service and is not served.";
     PreconditionFailed = "PreconditionFailed", PRECONDITION_FAILED,
         "At least one of the pre-conditions you specified did not hold";
+    RequestHeaderSectionTooLarge = "RequestHeaderSectionTooLarge", BAD_REQUEST,
+        "Your request header and query parameters exceed the maximum allowed size.";
     RequestTimeTooSkewed = "RequestTimeTooSkewed", FORBIDDEN,
         "The difference between the request time and the server's time is too large.";
     RequestTimeout = "RequestTimeout", BAD_REQUEST,

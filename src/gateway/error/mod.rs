@@ -106,6 +106,13 @@ impl Failure {
         failure
     }
 
+    /// More than this process takes on; the client is told to come back.
+    pub(crate) fn overload(what: &'static str) -> Self {
+        let mut failure = Self::new(Code::SlowDown, Side::Client);
+        failure.cause = what.to_owned();
+        failure
+    }
+
     /// With a text of its own for the client.
     #[must_use]
     pub(crate) fn saying(mut self, message: impl Into<Cow<'static, str>>) -> Self {

@@ -6,6 +6,7 @@ use http::header::HOST;
 use http::request::Parts;
 
 use crate::authz::Permitted;
+use crate::gateway::Scheme;
 use crate::gateway::body::Arriving;
 use crate::gateway::call::Call;
 use crate::gateway::error::{Code, Failure};
@@ -38,7 +39,7 @@ pub(super) async fn answer(
     if claimed.is_some_and(|claimed| usize::from(claimed) != parts.len()) {
         return Err(Failure::client(Code::BadDigest));
     }
-    let location = location(call.head);
+    let location = location(call.scheme(), call.head);
     let (gateway, bucket) = (Arc::clone(call.gateway), bucket.clone());
     let work = async move {
         let complete = CompleteUpload {
@@ -69,11 +70,11 @@ pub(super) async fn answer(
     keep_alive::answer(Box::pin(outcome), call.place.clone()).await
 }
 
-/// Where the object is, as this client names us. TLS ends in front of us, if anywhere: the path is what counts.
-fn location(head: &Parts) -> String {
+/// Where the object is, as this client names us.
+fn location(scheme: Scheme, head: &Parts) -> String {
     let path = head.uri.path();
     match head.headers.get(HOST).and_then(|host| host.to_str().ok()) {
-        Some(host) => format!("http://{host}{path}"),
+        Some(host) => format!("{}://{host}{path}", scheme.name()),
         None => path.to_owned(),
     }
 }

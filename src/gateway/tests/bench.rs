@@ -13,7 +13,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use tempfile::TempDir;
@@ -22,8 +22,8 @@ use crate::authn::{
     AccessKey, AccessKeyStatus, AccessKeys, AccessKeysUnavailable, Authenticator, Principal, PrincipalKind,
     RegionPolicy,
 };
-use crate::base::{BucketName, Clock, Metrics, PrincipalId, SecretText};
-use crate::gateway::{Gateway, GatewayParts};
+use crate::base::{BucketName, Clock, Metrics, PrincipalId, Refusal, SecretText};
+use crate::gateway::{Gateway, GatewayLimits, GatewayParts, ReplyBody, Scheme};
 use crate::hashing::Md5Lanes;
 use crate::keys::doubles::{MemoryKeyring, MemoryRecords};
 use crate::keys::{BucketKeys, CacheLimits};
@@ -34,6 +34,7 @@ use crate::store::index::Index;
 use crate::upstream::Upstream;
 use crate::upstream::local::LocalUpstream;
 
+const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50_000);
 const HOST: &str = "s3.test";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
@@ -213,8 +214,15 @@ fn sign_request(request: &mut Request<Full<Bytes>>, actor: Actor, body: &[u8]) {
 }
 
 impl Bench {
+    pub(super) const LIMITS: GatewayLimits = GatewayLimits { max_requests: 64, idle_timeout: Duration::from_secs(60) };
+
     /// A fresh gateway in a directory of its own.
     pub(super) async fn without_buckets() -> Self {
+        Self::with_limits(Self::LIMITS).await
+    }
+
+    /// One that takes on less, or more.
+    pub(super) async fn with_limits(limits: GatewayLimits) -> Self {
         let data = TempDir::new().expect("a directory");
         let clock = Clock::System;
         let upstream = LocalUpstream::open(&data.path().join("objects"), clock.clone()).await.expect("an upstream");
@@ -238,7 +246,9 @@ impl Bench {
             addressing: Addressing::new([HOST.to_owned()]),
             region: "us-east-1".to_owned(),
             regions: RegionPolicy::Any,
+            scheme: Scheme::Http,
             clock,
+            limits,
             metrics: Arc::new(Metrics::new()),
         });
         Self { gateway, data, keyring }
@@ -261,8 +271,24 @@ impl Bench {
         B: Body<Data = Bytes> + std::marker::Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + std::marker::Send + Sync>>,
     {
-        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 50_000));
-        let response = self.gateway.handle(request, peer).await;
+        Self::read(self.begin(request).await).await
+    }
+
+    /// The answer, its body still to be read.
+    pub(super) async fn begin<B>(&self, request: Request<B>) -> Response<ReplyBody>
+    where
+        B: Body<Data = Bytes> + std::marker::Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + std::marker::Send + Sync>>,
+    {
+        self.gateway.handle(request, PEER).await
+    }
+
+    /// What the listener says where it refuses.
+    pub(super) async fn refuse(&self, refusal: Refusal) -> Answer {
+        Self::read(self.gateway.refuse(refusal, PEER)).await
+    }
+
+    async fn read(response: Response<ReplyBody>) -> Answer {
         let (head, body) = response.into_parts();
         let body = body.collect().await.map(|collected| collected.to_bytes());
         Answer { status: head.status, headers: head.headers, body }

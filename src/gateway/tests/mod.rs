@@ -6,5 +6,6 @@ mod buckets;
 mod checksums;
 mod copies;
 mod failures;
+mod limits;
 mod multipart;
 mod objects;

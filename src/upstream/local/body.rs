@@ -9,13 +9,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::upstream::{BodyAborted, BodyReader, BodySource, MIN_BUFFER_BYTES, PutBody, UpstreamError};
+use crate::upstream::{BodyAborted, BodyReader, BodySource, MIN_BUFFER_BYTES, PutBody, STREAM_BYTES, UpstreamError};
 
 use super::blob::{BlobName, BlobStore, FreshBlob, Lease};
 use super::fault;
 
 /// One write or read: large enough that the hop to a blocking thread is small beside it.
 const BUFFER_BYTES: usize = 256 << 10;
+/// One buffer is filled while the other is written.
+const _: () = assert!(2 * BUFFER_BYTES <= STREAM_BYTES);
 
 /// Runs what blocks away from the runtime's threads. It runs to its end even when the caller is dropped.
 pub(super) async fn blocking<T, F>(work: F) -> Result<T, UpstreamError>

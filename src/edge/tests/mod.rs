@@ -19,30 +19,36 @@ use crate::base::shutdown::shutdown;
 
 type ToyBody = BoxBody<Bytes, io::Error>;
 
-const LIMITS: EdgeLimits = EdgeLimits {
+mod pressure;
+
+pub(super) const LIMITS: EdgeLimits = EdgeLimits {
     max_connections: 8,
     header_read_timeout: Duration::from_secs(5),
     idle_timeout: Duration::from_secs(5),
     drain_timeout: Duration::from_secs(5),
 };
 /// Longer than anything here takes, shorter than a test run that hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Toy {
-    address: SocketAddr,
-    metrics: Arc<Metrics>,
+pub(super) struct Toy {
+    pub(super) address: SocketAddr,
+    pub(super) metrics: Arc<Metrics>,
     trigger: ShutdownTrigger,
     serving: JoinHandle<Drained>,
 }
 
 impl Toy {
     fn start(limits: EdgeLimits) -> Self {
+        Self::start_with(limits, None)
+    }
+
+    pub(super) fn start_with(limits: EdgeLimits, tls: Option<Tls>) -> Self {
         let reserved = Reserved::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let address = reserved.address();
         let (trigger, shutdown) = shutdown();
         let metrics = Arc::new(Metrics::new());
         let listener = reserved.listen().unwrap();
-        let serving = tokio::spawn(serve(listener, |request, _| answer(request), limits, metrics.clone(), shutdown));
+        let serving = tokio::spawn(serve(listener, tls, ToyService, limits, metrics.clone(), shutdown));
         Self { address, metrics, trigger, serving }
     }
 
@@ -54,6 +60,33 @@ impl Toy {
         let mut client = self.connect().await;
         client.write_all(request.as_bytes()).await.unwrap();
         client
+    }
+}
+
+#[derive(Clone)]
+struct ToyService;
+
+impl Service for ToyService {
+    type Body = ToyBody;
+
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        _: SocketAddr,
+    ) -> impl Future<Output = Response<ToyBody>> + Send + 'static {
+        answer(request)
+    }
+
+    fn refuse(&self, refusal: Refusal, _: SocketAddr) -> Response<ToyBody> {
+        let text = match refusal {
+            Refusal::Malformed => "<malformed/>",
+            Refusal::HeadTooLarge => "<large/>",
+            Refusal::HeadTimeout => "<slow/>",
+            Refusal::TwoLengths => "<lengths/>",
+            Refusal::TooManyConnections => "<full/>",
+        };
+        let response = Response::builder().status(StatusCode::BAD_REQUEST).header("x-amz-request-id", "1");
+        response.header("connection", "close").body(full(text)).unwrap()
     }
 }
 
@@ -127,7 +160,7 @@ async fn one_connection_serves_many_requests() {
 #[tokio::test]
 async fn as_many_headers_as_metadata_can_have() {
     let toy = Toy::start(LIMITS);
-    for (headers, status) in [(500, "HTTP/1.1 200"), (600, "HTTP/1.1 431")] {
+    for (headers, status) in [(500, "HTTP/1.1 200"), (600, "HTTP/1.1 400")] {
         let lines: String = (0..headers).map(|at| format!("x-amz-meta-{at}:\r\n")).collect();
         let mut client = toy.send(&format!("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}\r\n")).await;
         let (got, _) = read_to_end(&mut client).await;
@@ -135,12 +168,84 @@ async fn as_many_headers_as_metadata_can_have() {
     }
 }
 
+/// Issue 3, item 10: what hyper refuses by itself has the service's answer, whole, and nothing of hyper's.
 #[tokio::test]
-async fn http2_preface_is_refused() {
+async fn what_is_no_request_is_refused_in_our_words() {
     let toy = Toy::start(LIMITS);
-    let mut client = toy.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
-    let (got, _) = read_to_end(&mut client).await;
-    assert!(!got.contains("200"), "{got}");
+    let long = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(70_000));
+    for (sent, answer) in [
+        ("\x16\x03\x01\x02\x00\x01\x00\x01", "<malformed/>"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "<malformed/>"),
+        ("hello\r\n\r\n", "<malformed/>"),
+        ("GET / HTTP/1.1\r\nbad header: x\r\n\r\n", "<malformed/>"),
+        ("GET / HTTP/1.1\r\nx: \0\r\n\r\n", "<malformed/>"),
+        ("GET / HTTP/1.1\r\ncontent-length: 1, 2\r\n\r\n", "<malformed/>"),
+        ("GET / HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n", "<malformed/>"),
+        ("GET / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n", "<malformed/>"),
+        (long.as_str(), "<large/>"),
+    ] {
+        // First on a fresh connection, then behind a request that was answered.
+        for before in ["", "GET / HTTP/1.1\r\nhost: x\r\n\r\n"] {
+            let mut client = toy.send(before).await;
+            if !before.is_empty() {
+                read_until(&mut client, "hello").await;
+            }
+            let _ = client.write_all(sent.as_bytes()).await;
+            let (got, ended) = read_to_end(&mut client).await;
+            assert!(got.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{sent:.60}: {got}");
+            assert!(got.ends_with(answer) && ended.is_ok(), "{sent:.60}: {got} {ended:?}");
+            assert!(got.contains("x-amz-request-id: 1\r\n") && got.contains("connection: close\r\n"), "{got}");
+            assert_eq!(got.matches("HTTP/1.1").count(), 1, "{got}");
+        }
+    }
+}
+
+/// Catalogue 2.6, the last line: both lengths are refused, in either order, and what follows is never a request.
+#[tokio::test]
+async fn two_lengths_are_refused_and_end_the_connection() {
+    let toy = Toy::start(LIMITS);
+    let (length, chunked) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
+    let smuggled = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    for before in
+        ["", "PUT /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3;e=f\r\nabc\r\n0\r\nt: u\r\n\r\n"]
+    {
+        for lines in [[length, chunked].concat(), [chunked, length].concat()] {
+            let mut client = toy.connect().await;
+            let sent = format!("{before}PUT /echo HTTP/1.1\r\nhost: x\r\n{lines}\r\n5\r\nhello\r\n0\r\n\r\n{smuggled}");
+            client.write_all(sent.as_bytes()).await.unwrap();
+            let (got, _) = read_to_end(&mut client).await;
+            assert!(got.ends_with("<lengths/>"), "{got}");
+            let answers = if before.is_empty() { 1 } else { 2 };
+            assert_eq!(got.matches("HTTP/1.1").count(), answers, "{got}");
+        }
+    }
+}
+
+/// Requests sent without waiting are answered in order, whatever frames their bodies and wherever the packets are cut.
+#[tokio::test]
+async fn pipelined_requests_are_told_apart() {
+    let toy = Toy::start(LIMITS);
+    let chunked = "PUT /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\n@\r\n0\r\n\r\n";
+    let sized = "PUT /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nsome";
+    let last = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let wire = [sized, chunked, "\r\n", sized, chunked, last].concat();
+    for step in [1, 7, 60, 1000] {
+        let mut client = toy.connect().await;
+        client.set_nodelay(true).unwrap();
+        let (mut reading, mut writing) = client.split();
+        let write = async {
+            for piece in wire.as_bytes().chunks(step) {
+                writing.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let mut got = String::new();
+        let (read, ()) = tokio::join!(reading.read_to_string(&mut got), write);
+        assert!(read.is_ok(), "{step}: {read:?} {got}");
+        assert_eq!(got.matches("HTTP/1.1 200").count(), 5, "{step}: {got}");
+        let bodies = [got.matches("some").count(), got.matches('@').count(), got.matches("hello").count()];
+        assert_eq!(bodies, [2, 2, 1], "{step}: {got}");
+    }
 }
 
 #[tokio::test]
@@ -178,8 +283,8 @@ async fn drain_ends_in_time_and_cuts_off_with_a_reset() {
 async fn half_a_head_times_out() {
     let toy = Toy::start(EdgeLimits { header_read_timeout: Duration::from_millis(200), ..LIMITS });
     let mut client = toy.send("GET / HTTP/1.1\r\nhost:").await;
-    let (got, _) = read_to_end(&mut client).await;
-    assert!(!got.contains("200"), "{got}");
+    let (got, ended) = read_to_end(&mut client).await;
+    assert!(got.ends_with("<slow/>") && ended.is_ok(), "{got} {ended:?}");
 }
 
 #[tokio::test]
@@ -199,7 +304,7 @@ async fn oversized_head_is_refused() {
     // The answer may come, and the connection end, before all of it is written.
     let _ = client.write_all(format!("GET / HTTP/1.1\r\n{headers}\r\n").as_bytes()).await;
     let (got, _) = read_to_end(&mut client).await;
-    assert!(got.starts_with("HTTP/1.1 431"), "{got}");
+    assert!(got.starts_with("HTTP/1.1 400") && got.ends_with("<large/>"), "{got}");
 }
 
 /// Style 10: an answer that failed half-way never looks whole, however its length is told.
@@ -275,13 +380,44 @@ async fn client_that_takes_nothing_is_dropped() {
     timeout(PATIENCE, closed).await.expect("the connection is given up");
 }
 
+/// Clients can use a 503; those that wait in a queue cannot know for what.
 #[tokio::test]
-async fn one_connection_too_many_waits_for_its_turn() {
+async fn one_connection_too_many_is_told_so() {
     let toy = Toy::start(EdgeLimits { max_connections: 1, ..LIMITS });
     let mut first = toy.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     read_until(&mut first, "hello").await;
-    let mut second = toy.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    assert!(timeout(Duration::from_millis(200), second.read_u8()).await.is_err(), "the second waits");
+    let mut second = toy.send("PUT /x HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n").await;
+    let (got, ended) = read_to_end(&mut second).await;
+    assert!(got.ends_with("<full/>") && ended.is_ok(), "{got} {ended:?}");
     drop(first);
-    read_until(&mut second, "hello").await;
+    let seated = async {
+        loop {
+            let mut third = toy.send("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+            if read_to_end(&mut third).await.0.ends_with("hello") {
+                break;
+            }
+        }
+    };
+    timeout(PATIENCE, seated).await.expect("the first one's seat is free");
+}
+
+#[tokio::test]
+async fn beyond_those_that_are_told_so_they_wait() {
+    let toy = Toy::start(EdgeLimits { max_connections: 1, ..LIMITS });
+    let mut first = toy.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    read_until(&mut first, "hello").await;
+    let mut silent = Vec::new();
+    for _ in 0..SURPLUS_CONNECTIONS {
+        silent.push(toy.send("GET / HTTP/1.1\r\n").await);
+    }
+    let mut waiting = toy.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(timeout(Duration::from_millis(300), waiting.read_u8()).await.is_err());
+    drop((first, silent));
+    let (got, _) = timeout(PATIENCE, async {
+        waiting.shutdown().await.unwrap();
+        read_to_end(&mut waiting).await
+    })
+    .await
+    .unwrap();
+    assert!(got.contains("HTTP/1.1"), "it got its turn: {got}");
 }
