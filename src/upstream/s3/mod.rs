@@ -1,21 +1,49 @@
 //! Any S3 service over HTTP(S).
+//!
+//! Requests are built from parsed parts ([`call`]), signed, and sent over connections of our own ([`http`]). What comes
+//! back is read with limits and checked against what was asked for: the service need not be trusted. No redirect is
+//! followed, nothing that it says reaches a client, and of its errors only the code reaches the log.
+
+use std::sync::{PoisonError, RwLock};
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use md5::{Digest as _, Md5};
 
-use crate::base::{BucketName, Clock, ObjectKey};
+use crate::base::{BucketName, Clock, ObjectKey, Timestamp};
 
 use super::{
     Capabilities, DeleteReply, GetReply, ListPage, ListRequest, ListedUpload, ObjectRef, PutBody, StoredFacts,
     StoredPart, StoredRange, Tags, UploadRef, Upstream, UpstreamError, UpstreamEtag, WriteCondition,
 };
 
+mod bucket;
+mod buffers;
+mod call;
+mod client;
+mod credentials;
+mod delete_objects;
+mod facts;
+mod fault;
+mod framing;
+mod http;
+mod list;
+mod list_uploads;
+mod multipart;
+mod object;
 mod settings;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod xml;
 
 pub use settings::{
     Addressing, CredentialsSource, Endpoint, EndpointFault, PayloadMode, S3Settings, Scheme, StaticCredentials,
 };
 
-const NOT_YET: UpstreamError = UpstreamError::Unsupported("S3 upstreams are being built");
+use client::Client;
 
 /// Why an S3 upstream cannot be opened. The service itself is not asked.
 #[derive(Debug, thiserror::Error)]
@@ -29,49 +57,176 @@ pub enum S3OpenError {
     /// Virtual-host addressing of an IP address.
     #[error("virtual-host addressing needs an endpoint with a host name")]
     VirtualHost,
+    /// A region that cannot be signed for.
+    #[error("the region must be letters, digits, dots, dashes or underscores")]
+    Region,
 }
 
 /// An S3 service.
 pub struct S3Upstream {
-    _settings: S3Settings,
-    _clock: Clock,
+    client: Client,
+    clock: Clock,
+    capabilities: RwLock<Capabilities>,
 }
 
 impl S3Upstream {
-    /// Reads credentials and authorities; connects on first use.
+    /// Reads credentials and authorities; connects on first use. It can do nothing that needs a proof before
+    /// [`S3Upstream::learn`] was told.
+    ///
+    /// # Errors
+    /// Settings that cannot be used. Whether the service is there, and lets us in, is not asked here.
     pub async fn open(settings: S3Settings, clock: Clock) -> Result<Self, S3OpenError> {
-        Ok(Self { _settings: settings, _clock: clock })
+        let client = Client::open(settings, clock.clone()).await?;
+        Ok(Self { client, clock, capabilities: RwLock::new(Capabilities::PENDING) })
     }
 
-    /// What a probe found out; before, everything that S3 can do is assumed.
-    pub fn learn(&self, _capabilities: Capabilities) {}
+    /// Sets what a probe has found out.
+    pub fn learn(&self, capabilities: Capabilities) {
+        *self.capabilities.write().unwrap_or_else(PoisonError::into_inner) = capabilities;
+    }
 
-    /// How many milliseconds the service's clock was ahead of ours when it last answered (its dates have whole seconds).
+    /// How many milliseconds the service's clock was ahead of ours when it last answered; its dates have whole
+    /// seconds, so less than a second says nothing. `None` before its first answer.
     pub fn clock_skew_ms(&self) -> Option<i64> {
-        None
+        self.client.clock_skew_ms()
+    }
+
+    /// How a body goes up.
+    fn payload_mode(&self) -> PayloadMode {
+        match self.client.payload {
+            PayloadMode::TrailerChecksum if self.capabilities().trailer_checksums => PayloadMode::TrailerChecksum,
+            PayloadMode::TrailerChecksum | PayloadMode::Unsigned => PayloadMode::Unsigned,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 }
 
+/// Content-MD5 of a document of ours.
+fn content_md5(document: &[u8]) -> String {
+    STANDARD.encode(Md5::digest(document))
+}
+
 #[async_trait]
-#[rustfmt::skip]
 impl Upstream for S3Upstream {
-    fn capabilities(&self) -> Capabilities { Capabilities::ALL }
-    async fn create_bucket(&self, _: &BucketName) -> Result<(), UpstreamError> { Err(NOT_YET) }
-    async fn delete_bucket(&self, _: &BucketName) -> Result<(), UpstreamError> { Err(NOT_YET) }
-    async fn head_bucket(&self, _: &BucketName) -> Result<(), UpstreamError> { Err(NOT_YET) }
-    async fn put_object(&self, _: &BucketName, _: &ObjectKey, _: PutBody<'_>, _: WriteCondition, _: &Tags) -> Result<StoredFacts, UpstreamError> { Err(NOT_YET) }
-    async fn get_object(&self, _: &ObjectRef, _: StoredRange, _: Option<&UpstreamEtag>) -> Result<GetReply, UpstreamError> { Err(NOT_YET) }
-    async fn head_object(&self, _: &ObjectRef) -> Result<StoredFacts, UpstreamError> { Err(NOT_YET) }
-    async fn delete_object(&self, _: &ObjectRef, _: WriteCondition) -> Result<DeleteReply, UpstreamError> { Err(NOT_YET) }
-    async fn delete_objects(&self, _: &BucketName, _: &[ObjectRef]) -> Result<Vec<Result<DeleteReply, UpstreamError>>, UpstreamError> { Err(NOT_YET) }
-    async fn list_objects(&self, _: &BucketName, _: &ListRequest) -> Result<ListPage, UpstreamError> { Err(NOT_YET) }
-    async fn get_tags(&self, _: &ObjectRef) -> Result<Tags, UpstreamError> { Err(NOT_YET) }
-    async fn put_tags(&self, _: &ObjectRef, _: &Tags) -> Result<(), UpstreamError> { Err(NOT_YET) }
-    async fn create_multipart(&self, _: &BucketName, _: &ObjectKey, _: &Tags) -> Result<UploadRef, UpstreamError> { Err(NOT_YET) }
-    async fn upload_part(&self, _: &UploadRef, _: u16, _: PutBody<'_>) -> Result<StoredPart, UpstreamError> { Err(NOT_YET) }
-    async fn upload_part_copy(&self, _: &UploadRef, _: u16, _: &ObjectRef, _: StoredRange, _: Option<&UpstreamEtag>) -> Result<StoredPart, UpstreamError> { Err(NOT_YET) }
-    async fn list_parts(&self, _: &UploadRef, _: u16, _: u32) -> Result<Vec<StoredPart>, UpstreamError> { Err(NOT_YET) }
-    async fn complete_multipart(&self, _: &UploadRef, _: &[(u16, UpstreamEtag)], _: WriteCondition) -> Result<StoredFacts, UpstreamError> { Err(NOT_YET) }
-    async fn abort_multipart(&self, _: &UploadRef) -> Result<(), UpstreamError> { Err(NOT_YET) }
-    async fn list_uploads(&self, _: &BucketName, _: Option<(&str, &str)>, _: u32) -> Result<Vec<ListedUpload>, UpstreamError> { Err(NOT_YET) }
+    fn capabilities(&self) -> Capabilities {
+        *self.capabilities.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn create_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {
+        bucket::create(&self.client, bucket).await
+    }
+
+    async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {
+        bucket::delete(&self.client, bucket).await
+    }
+
+    async fn head_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {
+        bucket::head(&self.client, bucket).await
+    }
+
+    async fn put_object(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        body: PutBody<'_>,
+        condition: WriteCondition,
+        tags: &Tags,
+    ) -> Result<StoredFacts, UpstreamError> {
+        object::put(self, bucket, key, body, condition, tags).await
+    }
+
+    async fn get_object(
+        &self,
+        object: &ObjectRef,
+        range: StoredRange,
+        if_match: Option<&UpstreamEtag>,
+    ) -> Result<GetReply, UpstreamError> {
+        object::get(self, object, range, if_match).await
+    }
+
+    async fn head_object(&self, object: &ObjectRef) -> Result<StoredFacts, UpstreamError> {
+        object::head(self, object).await
+    }
+
+    async fn delete_object(&self, object: &ObjectRef, condition: WriteCondition) -> Result<DeleteReply, UpstreamError> {
+        object::delete(self, object, condition).await
+    }
+
+    async fn delete_objects(
+        &self,
+        bucket: &BucketName,
+        objects: &[ObjectRef],
+    ) -> Result<Vec<Result<DeleteReply, UpstreamError>>, UpstreamError> {
+        delete_objects::delete(self, bucket, objects).await
+    }
+
+    async fn list_objects(&self, bucket: &BucketName, request: &ListRequest) -> Result<ListPage, UpstreamError> {
+        list::list(self, bucket, request).await
+    }
+
+    async fn get_tags(&self, object: &ObjectRef) -> Result<Tags, UpstreamError> {
+        tags::get(self, object).await
+    }
+
+    async fn put_tags(&self, object: &ObjectRef, tags: &Tags) -> Result<(), UpstreamError> {
+        tags::put(self, object, tags).await
+    }
+
+    async fn create_multipart(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        tags: &Tags,
+    ) -> Result<UploadRef, UpstreamError> {
+        multipart::create(self, bucket, key, tags).await
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &UploadRef,
+        number: u16,
+        body: PutBody<'_>,
+    ) -> Result<StoredPart, UpstreamError> {
+        multipart::put_part(self, upload, number, body).await
+    }
+
+    async fn upload_part_copy(
+        &self,
+        upload: &UploadRef,
+        number: u16,
+        source: &ObjectRef,
+        range: StoredRange,
+        if_match: Option<&UpstreamEtag>,
+    ) -> Result<StoredPart, UpstreamError> {
+        multipart::copy_part(self, upload, number, source, range, if_match).await
+    }
+
+    async fn list_parts(&self, upload: &UploadRef, after: u16, max: u32) -> Result<Vec<StoredPart>, UpstreamError> {
+        list_uploads::parts(self, upload, after, max).await
+    }
+
+    async fn complete_multipart(
+        &self,
+        upload: &UploadRef,
+        parts: &[(u16, UpstreamEtag)],
+        condition: WriteCondition,
+    ) -> Result<StoredFacts, UpstreamError> {
+        multipart::complete(self, upload, parts, condition).await
+    }
+
+    async fn abort_multipart(&self, upload: &UploadRef) -> Result<(), UpstreamError> {
+        multipart::abort(self, upload).await
+    }
+
+    async fn list_uploads(
+        &self,
+        bucket: &BucketName,
+        after: Option<(&str, &str)>,
+        max: u32,
+    ) -> Result<Vec<ListedUpload>, UpstreamError> {
+        list_uploads::uploads(self, bucket, after, max).await
+    }
 }

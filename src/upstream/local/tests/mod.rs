@@ -20,7 +20,7 @@ use super::LocalUpstream;
 async fn fresh() -> Fixture {
     let dir = tempfile::tempdir().expect("a directory");
     let upstream = open(&dir.path().join("data")).await;
-    Fixture { bucket: bucket(&upstream).await, upstream, _keep: Box::new(dir) }
+    Fixture { bucket: bucket(&upstream).await, upstream, quirks: &[], _keep: Box::new(dir) }
 }
 
 mod suite {
@@ -37,7 +37,10 @@ async fn open(path: &Path) -> Arc<LocalUpstream> {
 async fn in_dir(path: &Path) -> (Fixture, Arc<LocalUpstream>) {
     let upstream = open(path).await;
     let bucket = bucket(&upstream).await;
-    (Fixture { upstream: Arc::clone(&upstream) as Arc<dyn Upstream>, bucket, _keep: Box::new(()) }, upstream)
+    (
+        Fixture { upstream: Arc::clone(&upstream) as Arc<dyn Upstream>, bucket, quirks: &[], _keep: Box::new(()) },
+        upstream,
+    )
 }
 
 async fn bucket(upstream: &LocalUpstream) -> BucketName {

@@ -1,0 +1,284 @@
+//! The head of an answer, parsed once into what S3's answers say. Everything in it comes from a service that need not
+//! be trusted: what would leave the length of the body in doubt is refused.
+
+use std::str::FromStr;
+
+use crate::base::Timestamp;
+use crate::s3::date::parse_date;
+
+use super::WireFault;
+
+/// S3's answers have about fifteen headers; gateways and CDNs add some.
+const MAX_HEADERS: usize = 100;
+/// The longest head that is read. User metadata, which we never send, would be 2 KiB.
+pub(super) const MAX_HEAD_BYTES: usize = 32 << 10;
+
+/// What the head of an answer says.
+#[derive(Debug, Default)]
+pub(in crate::upstream::s3) struct AnswerHead {
+    /// The status, 200 to 599.
+    pub(in crate::upstream::s3) status: u16,
+    /// How the body's end is found.
+    pub(super) framing: Framing,
+    /// Whether the connection can carry another request.
+    pub(super) keeps_alive: bool,
+    /// Content-Length.
+    pub(in crate::upstream::s3) content_length: Option<u64>,
+    /// ETag as sent, with its quotes.
+    pub(in crate::upstream::s3) etag: Option<String>,
+    /// Last-Modified.
+    pub(in crate::upstream::s3) last_modified: Option<Timestamp>,
+    /// Date.
+    pub(in crate::upstream::s3) date: Option<Timestamp>,
+    /// Content-Range, where it can be read.
+    pub(in crate::upstream::s3) content_range: Option<ContentRange>,
+    /// x-amz-version-id.
+    pub(in crate::upstream::s3) version_id: Option<String>,
+    /// x-amz-delete-marker.
+    pub(in crate::upstream::s3) delete_marker: bool,
+    /// x-amz-tagging-count.
+    pub(in crate::upstream::s3) tag_count: u16,
+    /// x-amz-bucket-region: where a bucket is that was asked for elsewhere.
+    pub(in crate::upstream::s3) bucket_region: Option<String>,
+}
+
+/// How the end of a body is found (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// After this many bytes.
+    Length(u64),
+    /// After the last chunk.
+    Chunked,
+    /// Where the connection ends: a cut cannot be told from the end.
+    #[default]
+    UntilClose,
+}
+
+/// `bytes first-last/total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::upstream::s3) struct ContentRange {
+    /// The first byte.
+    pub(in crate::upstream::s3) first: u64,
+    /// The last byte, not before the first.
+    pub(in crate::upstream::s3) last: u64,
+    /// Length of the whole object, more than `last`.
+    pub(in crate::upstream::s3) total: u64,
+}
+
+/// What stands at the start of some bytes.
+#[derive(Debug)]
+pub(super) enum Parsed {
+    /// Not all of a head yet.
+    Partial,
+    /// A 1xx answer of this many bytes; `Continue` is 100.
+    Interim(usize, Interim),
+    /// The answer, in so many bytes.
+    Final(Box<AnswerHead>, usize),
+}
+
+/// Which interim answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interim {
+    /// 100: the body may come.
+    Continue,
+    /// Anything else says nothing.
+    Other,
+}
+
+/// Whether the request was one whose answer has no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::upstream::s3) enum Asked {
+    /// HEAD: its Content-Length is of a body that is not sent.
+    Head,
+    /// Anything else.
+    Other,
+}
+
+/// Parses what has been read so far.
+pub(super) fn parse(bytes: &[u8], asked: Asked) -> Result<Parsed, WireFault> {
+    let malformed = |what| Err(WireFault::Malformed(what));
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut answer = httparse::Response::new(&mut headers);
+    let len = match answer.parse(bytes) {
+        Ok(httparse::Status::Complete(len)) => len,
+        Ok(httparse::Status::Partial) if bytes.len() >= MAX_HEAD_BYTES => return malformed("its head is too long"),
+        Ok(httparse::Status::Partial) => return Ok(Parsed::Partial),
+        Err(_) => return malformed("its head is not HTTP/1.1"),
+    };
+    let status = match answer.code {
+        Some(100) => return Ok(Parsed::Interim(len, Interim::Continue)),
+        Some(101) => return malformed("it switches protocols"),
+        Some(102..=199) => return Ok(Parsed::Interim(len, Interim::Other)),
+        Some(status @ 200..=599) => status,
+        _ => return malformed("its status is none"),
+    };
+    let mut head = AnswerHead { status, keeps_alive: answer.version == Some(1), ..AnswerHead::default() };
+    let mut transfer_encoding = None;
+    for header in answer.headers.iter() {
+        // Every header that we use is ASCII; another one is not ours to judge.
+        let Ok(value) = std::str::from_utf8(header.value).map(str::trim) else { continue };
+        head.take(header.name, value, &mut transfer_encoding)?;
+    }
+    head.framing = match (asked, status, transfer_encoding, head.content_length) {
+        (Asked::Head, ..) | (_, 204 | 304, ..) => Framing::Length(0),
+        // RFC 9112, section 6.3: an attempt at response splitting, or a broken gateway.
+        (_, _, Some(_), Some(_)) => return malformed("it has both a length and a transfer encoding"),
+        (_, _, Some(TransferEncoding::Chunked), None) => Framing::Chunked,
+        (_, _, Some(TransferEncoding::Other), None) => return malformed("its transfer encoding is unknown"),
+        (_, _, None, Some(length)) => Framing::Length(length),
+        (_, _, None, None) => Framing::UntilClose,
+    };
+    Ok(Parsed::Final(Box::new(head), len))
+}
+
+enum TransferEncoding {
+    Chunked,
+    Other,
+}
+
+impl AnswerHead {
+    fn take(
+        &mut self,
+        name: &str,
+        value: &str,
+        transfer_encoding: &mut Option<TransferEncoding>,
+    ) -> Result<(), WireFault> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        // By length first: a header that is not ours costs one comparison.
+        match name.len() {
+            4 if is("etag") => self.etag = Some(value.to_owned()),
+            4 if is("date") => self.date = parse_date(value),
+            10 if is("connection") => {
+                if value.split(',').any(|option| option.trim().eq_ignore_ascii_case("close")) {
+                    self.keeps_alive = false;
+                }
+            }
+            13 if is("last-modified") => self.last_modified = parse_date(value),
+            13 if is("content-range") => self.content_range = value.parse().ok(),
+            14 if is("content-length") => {
+                let length = digits(value).ok_or(WireFault::Malformed("its length is none"))?;
+                if self.content_length.is_some_and(|other| other != length) {
+                    return Err(WireFault::Malformed("it has two lengths"));
+                }
+                self.content_length = Some(length);
+            }
+            16 if is("x-amz-version-id") => self.version_id = Some(value.to_owned()),
+            17 if is("transfer-encoding") => {
+                let chunked = value.eq_ignore_ascii_case("chunked") && transfer_encoding.is_none();
+                *transfer_encoding = Some(if chunked { TransferEncoding::Chunked } else { TransferEncoding::Other });
+            }
+            19 if is("x-amz-delete-marker") => self.delete_marker = value.eq_ignore_ascii_case("true"),
+            19 if is("x-amz-tagging-count") => self.tag_count = value.parse().unwrap_or(0),
+            19 if is("x-amz-bucket-region") => self.bucket_region = Some(value.to_owned()),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Digits only: `+5` and `0x5` are numbers to some parsers and not to others.
+fn digits(text: &str) -> Option<u64> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+impl FromStr for ContentRange {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (range, total) = text.strip_prefix("bytes ").ok_or(())?.split_once('/').ok_or(())?;
+        let (first, last) = range.split_once('-').ok_or(())?;
+        let number = |text| digits(text).ok_or(());
+        let range = Self { first: number(first)?, last: number(last)?, total: number(total)? };
+        if range.first <= range.last && range.last < range.total { Ok(range) } else { Err(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, ContentRange, Framing, Interim, MAX_HEAD_BYTES, Parsed, parse};
+
+    use proptest::prelude::{any, proptest};
+
+    fn head(text: &str) -> Result<(Framing, bool), String> {
+        match parse(text.replace('\n', "\r\n").as_bytes(), Asked::Other) {
+            Ok(Parsed::Final(head, _)) => Ok((head.framing, head.keeps_alive)),
+            Ok(other) => Err(format!("{other:?}")),
+            Err(fault) => Err(fault.to_string()),
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_body_is_found() {
+        for (text, framing, keeps_alive) in [
+            ("HTTP/1.1 200 OK\nContent-Length: 5\n\n", Framing::Length(5), true),
+            ("HTTP/1.1 200 OK\nContent-Length: 5\nContent-Length: 5\n\n", Framing::Length(5), true),
+            ("HTTP/1.1 200 OK\ntransfer-encoding: Chunked\n\n", Framing::Chunked, true),
+            ("HTTP/1.1 200 OK\nConnection: foo, Close\n\n", Framing::UntilClose, false),
+            ("HTTP/1.0 200 OK\ncontent-length: 0\n\n", Framing::Length(0), false),
+            ("HTTP/1.1 204 No Content\ntransfer-encoding: chunked\n\n", Framing::Length(0), true),
+        ] {
+            assert_eq!(head(text), Ok((framing, keeps_alive)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_length_in_doubt_is_refused() {
+        for headers in [
+            "Content-Length: 5\nContent-Length: 6\n",
+            "Content-Length: 5\nTransfer-Encoding: chunked\n",
+            "Transfer-Encoding: gzip, chunked\n",
+            "Transfer-Encoding: chunked\nTransfer-Encoding: chunked\n",
+            "Transfer-Encoding: gzip\n",
+            "Content-Length: +5\n",
+            "Content-Length: -1\n",
+            "Content-Length: 5, 5\n",
+            "Content-Length: \n",
+            "Content-Length: 99999999999999999999\n",
+        ] {
+            assert!(head(&format!("HTTP/1.1 200 OK\n{headers}\n")).is_err(), "{headers}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_head_is_refused() {
+        let many = format!("HTTP/1.1 200 OK\n{}\n", "a: b\n".repeat(101));
+        for text in ["SSH-2.0-OpenSSH\n\n", "HTTP/2 200\n\n", "HTTP/1.1 101 Up\n\n", "HTTP/1.1 600 x\n\n", &many] {
+            assert!(head(text).is_err(), "{text}");
+        }
+        let endless = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(MAX_HEAD_BYTES));
+        assert!(parse(endless.as_bytes(), Asked::Other).is_err());
+        assert!(matches!(parse(b"HTTP/1.1 20", Asked::Other), Ok(Parsed::Partial)));
+    }
+
+    #[test]
+    fn interim_answers_and_heads_have_no_body() {
+        let interim = parse(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200", Asked::Other).expect("sound");
+        assert!(matches!(interim, Parsed::Interim(25, Interim::Continue)), "{interim:?}");
+        let Ok(Parsed::Final(head, _)) = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", Asked::Head) else {
+            panic!("not final")
+        };
+        assert_eq!((head.framing, head.content_length), (Framing::Length(0), Some(7)));
+    }
+
+    #[test]
+    fn content_ranges_are_read_strictly() {
+        assert_eq!("bytes 0-4/10".parse(), Ok(ContentRange { first: 0, last: 4, total: 10 }));
+        for text in
+            ["bytes */10", "bytes 0-4/*", "bytes 4-0/10", "bytes 0-10/10", "bytes=0-4/10", "0-4/10", "bytes 0-+4/10"]
+        {
+            assert_eq!(text.parse::<ContentRange>(), Err(()), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_head_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&[b"HTTP/1.1 200 OK\r\n", bytes.as_slice()].concat(), Asked::Other);
+        }
+
+        #[test]
+        fn no_headers_panic(text in "([a-zA-Z-]{1,20}: ?[ -~]{0,30}\r\n){0,5}\r\n") {
+            let _ = parse(format!("HTTP/1.1 206 Partial\r\n{text}").as_bytes(), Asked::Other);
+        }
+    }
+}
