@@ -15,7 +15,7 @@ mod lanes;
 
 pub use body::BodyHasher;
 pub use combine::{combine_full_object, composite, md5_of_md5s};
-pub use lanes::{LanesFailed, Md5Lanes};
+pub use lanes::{LanesFailed, Md5Lanes, STREAM_BYTES};
 
 /// How many bytes every digest takes before the next digest takes the same ones: the run is then still in the
 /// first-level cache (32-48 KiB on today's cores).

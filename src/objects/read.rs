@@ -1,7 +1,9 @@
 //! Ciphertext in, verified plaintext out: the body of a GET, and the source of a copy.
 
+use std::collections::VecDeque;
+
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::envelope::RangeOpener;
 use crate::hashing::{DigestSet, Digests};
@@ -14,9 +16,13 @@ use super::source::{BodyRefused, PlainSource};
 const STORED_RUN_BYTES: usize = 16 * (16_384 + 16);
 /// Plaintext that one frame holds at most.
 const FRAME_BYTES: usize = 16 * 16_384;
-/// What the reading of one object holds at most: a run of stored bytes and the frame that is made of it. (A body that is
-/// written is sealed straight into a buffer of the upstream's.)
-pub const STREAM_BYTES: usize = STORED_RUN_BYTES + FRAME_BYTES;
+/// How many frames are on their way at a time: one that the connection is writing, one behind it. Their buffers are
+/// used again, because a fresh one of this size costs as much as opening what goes into it (64 page faults).
+const FRAMES_IN_FLIGHT: usize = 2;
+/// What one object holds at most while it is read: a run of stored bytes, and the frames that are made of it. While one is
+/// written: what MD5 has not caught up with. (It is sealed straight into a buffer of the upstream's.)
+pub const STREAM_BYTES: usize = STORED_RUN_BYTES + FRAMES_IN_FLIGHT * FRAME_BYTES;
+const _: () = assert!(crate::hashing::STREAM_BYTES <= STREAM_BYTES);
 /// What a whole read into memory may hold: a footer has at most 4 MiB of manifest, a suffix far less.
 const MAX_WHOLE_BYTES: u64 = 5 << 20;
 
@@ -28,6 +34,7 @@ pub struct PlainReader {
     stored: Vec<u8>,
     filled: std::ops::Range<usize>,
     first: Option<Bytes>,
+    given: VecDeque<Bytes>,
     unopened_bytes: u64,
     fault: Option<ObjectError>,
 }
@@ -50,6 +57,7 @@ impl PlainReader {
             stored: Vec::new(),
             filled: 0..0,
             first: None,
+            given: VecDeque::new(),
             unopened_bytes: plaintext_bytes,
             fault: None,
         };
@@ -78,12 +86,12 @@ impl PlainReader {
     async fn open_frame(&mut self) -> Result<Option<Bytes>, ObjectError> {
         let frame_bytes = usize::try_from(self.unopened_bytes).map_or(FRAME_BYTES, |left| left.min(FRAME_BYTES));
         let is_last = frame_bytes as u64 == self.unopened_bytes;
-        let mut frame = vec![0; frame_bytes];
+        let mut frame = self.frame(frame_bytes);
         let mut written = 0;
         // Behind the last plaintext there may be a last, empty segment, which says that nothing is missing.
         while written < frame_bytes || (is_last && !self.opener.is_complete()) {
             // Before anything is fetched: the opener may still hold the rest of a segment that the last frame cut.
-            let opened = self.opener.open(&self.stored[self.filled.clone()], &mut frame[written..])?;
+            let opened = self.opener.open(&self.stored[self.filled.clone()], &mut frame[written..frame_bytes])?;
             let progress = opened.consumed + opened.plain.len();
             self.filled.start += opened.consumed;
             written += opened.plain.len();
@@ -92,7 +100,23 @@ impl PlainReader {
             }
         }
         self.unopened_bytes -= written as u64;
-        Ok((written > 0).then(|| Bytes::from(frame)))
+        if written == 0 {
+            return Ok(None);
+        }
+        let frame = frame.freeze();
+        if self.unopened_bytes > 0 {
+            self.given.push_back(frame.clone());
+        }
+        Ok(Some(frame.slice(..written)))
+    }
+
+    /// A buffer of at least so many bytes: the oldest one given out, if whoever got it is done with it.
+    fn frame(&mut self, bytes: usize) -> BytesMut {
+        let oldest = if self.given.len() < FRAMES_IN_FLIGHT { None } else { self.given.pop_front() };
+        match oldest.map(Bytes::try_into_mut) {
+            Some(Ok(frame)) if frame.len() >= bytes => frame,
+            _ => BytesMut::zeroed(bytes),
+        }
     }
 
     /// Gets more stored bytes; false at the end.

@@ -31,6 +31,8 @@ use self::worker::Lane;
 /// How much of a stream may wait to be hashed before its upload waits too, beside the one buffer that goes over it:
 /// 0.7 ms of one stream's work, so that neither side runs dry while the other is woken.
 const WINDOW_BYTES: usize = 512 << 10;
+/// What a stream holds at most of buffers that nobody else holds any more.
+pub const STREAM_BYTES: usize = WINDOW_BYTES;
 /// An upload that waits goes on when so little is left.
 const RESUME_BYTES: usize = WINDOW_BYTES / 2;
 
