@@ -178,27 +178,6 @@ async fn forget(connection: &mut SqliteConnection, table: &'static str, place: &
     Ok(())
 }
 
-/// The current rows of these keys, in one query.
-pub(super) async fn page(
-    readers: &SqlitePool,
-    bucket: BucketId,
-    keys: &[ObjectKey],
-) -> Result<Vec<IndexRow>, StoreError> {
-    let Some(last) = keys.last() else { return Ok(Vec::new()) };
-    // Few different lengths, so that their statements stay prepared; the last key fills up.
-    let slots = [1, 10, 100, 1000].into_iter().find(|&slots| slots >= keys.len()).unwrap_or(keys.len());
-    let mut sql = String::from("SELECT * FROM objects WHERE bucket_id = $1 AND version = '' AND object_key IN ($2");
-    for slot in 1..slots {
-        sql.push_str(&format!(", ${}", slot + 2));
-    }
-    sql.push(')');
-    let mut query = sqlx::query(AssertSqlSafe(sql)).bind(bucket.as_bytes().to_vec());
-    for slot in 0..slots {
-        query = query.bind(keys.get(slot).unwrap_or(last).as_bytes());
-    }
-    query.fetch_all(readers).await?.iter().map(decode).collect()
-}
-
 /// The footer of the current object, where it has this upstream ETag.
 pub(super) async fn footer(
     readers: &SqlitePool,

@@ -23,6 +23,7 @@ use crate::base::{BucketId, FooterId, KeyId, ObjectKey};
 
 mod file;
 mod overlay;
+mod page;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -170,7 +171,7 @@ impl Index {
             }
         }
         if !unknown.is_empty() {
-            let rows = self.read(file::page(&self.readers(), bucket, &unknown).await).unwrap_or_default();
+            let rows = self.read(page::rows(&self.readers(), bucket, &unknown).await).unwrap_or_default();
             found.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
         }
         self.shared.count(found.len(), keys.len().saturating_sub(found.len()));
