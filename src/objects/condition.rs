@@ -2,10 +2,12 @@
 
 use crate::base::{ETag, ObjectKey};
 use crate::store::BucketRow;
-use crate::upstream::{ObjectRef, UpstreamError, WriteCondition};
+use crate::upstream::{ObjectRef, UpstreamError, UpstreamEtag, WriteCondition};
 
 use super::Objects;
 use super::error::ObjectError;
+use super::foreign::foreign_etag;
+use super::open::Current;
 use super::spool::Route;
 
 /// What must hold for the object that a write replaces, or that a delete removes.
@@ -20,6 +22,23 @@ pub enum WriteGuard {
     Exists,
     /// It has one of these client-visible ETags (`If-Match`).
     Matches(Vec<ETag>),
+}
+
+impl WriteGuard {
+    /// Whether it lets an object with this ETag be replaced.
+    fn admits(&self, etag: ETag) -> bool {
+        match self {
+            Self::None | Self::Exists => true,
+            Self::Absent => false,
+            Self::Matches(etags) => etags.contains(&etag),
+        }
+    }
+}
+
+/// What a guarded write would replace.
+struct Target {
+    etag: ETag,
+    stored: UpstreamEtag,
 }
 
 /// The write that a guard stands before: upstreams know conditions on some and not on others.
@@ -70,17 +89,34 @@ impl Objects {
                     Err(error) => Err(upstream_error(error)),
                 }
             }
-            WriteGuard::Exists => Ok(WriteCondition::Matches(self.current(bucket, key).await?.stored.etag)),
-            WriteGuard::Matches(etags) => {
-                let mut current = self.current(bucket, key).await?;
-                if !etags.contains(&current.facts.etag()) && !current.is_confirmed() {
-                    current = self.ask(bucket, key, None).await?;
+            WriteGuard::Exists | WriteGuard::Matches(_) => {
+                let known = self.current(bucket, key).await;
+                let is_confirmed = known.as_ref().is_ok_and(Current::is_confirmed);
+                let mut target = self.target(bucket, key, known).await?;
+                if !guard.admits(target.etag) && !is_confirmed {
+                    target = self.target(bucket, key, self.ask(bucket, key, None).await).await?;
                 }
-                match etags.contains(&current.facts.etag()) {
-                    true => Ok(WriteCondition::Matches(current.stored.etag)),
+                match guard.admits(target.etag) {
+                    true => Ok(WriteCondition::Matches(target.stored)),
                     false => Err(ObjectError::PreconditionFailed),
                 }
             }
+        }
+    }
+
+    /// What a write would replace: an object of ours, or a foreign one that may be seen.
+    async fn target(
+        &self,
+        bucket: &BucketRow,
+        key: &ObjectKey,
+        found: Result<Current, ObjectError>,
+    ) -> Result<Target, ObjectError> {
+        match found {
+            Ok(current) => Ok(Target { etag: current.facts.etag(), stored: current.stored.etag }),
+            Err(ObjectError::Foreign { stored }) if self.may_pass(bucket, key).await => {
+                Ok(Target { etag: foreign_etag(&stored.etag), stored: stored.etag })
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -95,9 +131,9 @@ impl Objects {
     ) -> ObjectError {
         match (error, guard) {
             (UpstreamError::PreconditionFailed, WriteGuard::Matches(_) | WriteGuard::Exists) => {
-                self.inner.index.forget(bucket.bucket_id, key);
-                match self.translate(bucket, key, guard).await {
-                    Ok(_) => ObjectError::Conflict,
+                match self.target(bucket, key, self.ask(bucket, key, None).await).await {
+                    Ok(target) if guard.admits(target.etag) => ObjectError::Conflict,
+                    Ok(_) => ObjectError::PreconditionFailed,
                     Err(error) => error,
                 }
             }

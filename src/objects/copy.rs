@@ -1,4 +1,5 @@
-//! CopyObject: decrypt and seal anew, streaming. The copy keeps the ETag, checksums and part table of its source.
+//! CopyObject: decrypt and seal anew, streaming. The copy keeps the ETag, checksums and part table of its source; of a
+//! foreign one, whose ETag proves nothing, they are made.
 
 use crate::base::{ChecksumAlgorithm, ChecksumType, ObjectChecksum, ObjectKey, PrincipalId};
 use crate::envelope::Manifest;
@@ -9,8 +10,9 @@ use crate::upstream::Tags;
 use super::Objects;
 use super::condition::WriteGuard;
 use super::error::ObjectError;
+use super::facts::Provenance;
 use super::open::Opened;
-use super::put::{NewObject, NewStored, Written, placeholder};
+use super::put::{NewObject, NewStored, Written, digests_for, new_etag, placeholder};
 use super::seal::PartPlan;
 
 /// A copy to make. The source was opened with its whole plaintext selected.
@@ -37,9 +39,16 @@ impl Objects {
     /// Copies an object.
     pub async fn copy<D>(&self, copy: CopyObject<'_, D>) -> Result<Written, ObjectError> {
         let source = &copy.source.facts.manifest;
-        let recomputed = copy
-            .checksum
-            .filter(|&algorithm| source.checksums.first().is_none_or(|kept| kept.digest.algorithm() != algorithm));
+        let (asked, new_etag_by) = match copy.source.facts.provenance {
+            Provenance::Sealed => (copy.checksum, None),
+            Provenance::Foreign => {
+                let etag = self.inner.policies.of(copy.bucket).etag;
+                (Some(copy.checksum.unwrap_or(ChecksumAlgorithm::Crc64Nvme)), Some(etag))
+            }
+        };
+        let recomputed =
+            asked.filter(|&asked| source.checksums.first().is_none_or(|kept| kept.digest.algorithm() != asked));
+        let digests = new_etag_by.map_or(DigestSet::none(), digests_for);
         let checksums = match recomputed {
             Some(algorithm) => vec![placeholder(algorithm)?],
             None => source.checksums.clone(),
@@ -65,13 +74,16 @@ impl Objects {
             key: copy.key,
             plan: plan.collect(),
             draft,
-            digests: recomputed.map_or(DigestSet::none(), |algorithm| DigestSet::none().with(algorithm)),
+            digests: recomputed.map_or(digests, |algorithm| digests.with(algorithm)),
             tags: &copy.tags,
             guard: copy.guard,
         };
         let body = copy.source.body.as_mut().ok_or(ObjectError::Row("a copy without a source"))?;
         let outcome = self
             .write_stored(new, body, move |manifest, sealed| {
+                if let Some(policy) = new_etag_by {
+                    manifest.etag = new_etag(policy, &sealed.digests)?;
+                }
                 if let Some(algorithm) = recomputed {
                     let digest = sealed.digests.digest(algorithm).ok_or(ObjectError::Row("no checksum was made"))?;
                     manifest.checksums = vec![ObjectChecksum { digest, kind: ChecksumType::FullObject, parts: 0 }];

@@ -35,10 +35,15 @@ impl Objects {
         let condition = self.condition(bucket, key, &guard, GuardedWrite::Delete).await?;
         let object = ObjectRef { version: version.cloned(), ..ObjectRef::current(&bucket.name, key) };
         let outcome = self.upstream(bucket)?.delete_object(&object, condition).await;
-        self.inner.index.forget(bucket.bucket_id, key);
         match outcome {
-            Ok(reply) => Ok(reply.into()),
-            Err(error) => Err(self.refused_write(bucket, key, &guard, error).await),
+            Ok(reply) => {
+                self.inner.index.forget(bucket.bucket_id, key);
+                Ok(reply.into())
+            }
+            Err(error) => {
+                self.doubt(bucket, key);
+                Err(self.refused_write(bucket, key, &guard, error).await)
+            }
         }
     }
 
@@ -61,9 +66,13 @@ impl Objects {
         for (key, guard) in objects {
             let result = match guard {
                 WriteGuard::None if is_plain(key, guard) => {
-                    self.inner.index.forget(bucket.bucket_id, key);
                     let missing = || Err(UpstreamError::Broken("too few results of a bulk delete".into()));
-                    replies.next().unwrap_or_else(missing).map(Deleted::from).map_err(upstream_error)
+                    let reply = replies.next().unwrap_or_else(missing);
+                    match reply.is_ok() {
+                        true => self.inner.index.forget(bucket.bucket_id, key),
+                        false => self.doubt(bucket, key),
+                    }
+                    reply.map(Deleted::from).map_err(upstream_error)
                 }
                 guard => self.delete(bucket, key, None, guard.clone()).await,
             };

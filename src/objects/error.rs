@@ -5,7 +5,7 @@ use crate::envelope::{FormatError, SealError};
 use crate::hashing::LanesFailed;
 use crate::keys::KeysError;
 use crate::store::StoreError;
-use crate::upstream::UpstreamError;
+use crate::upstream::{StoredFacts, UpstreamError};
 
 use super::source::BodyRefused;
 
@@ -97,9 +97,12 @@ pub enum ObjectError {
     /// The source of the body refused it; it knows why.
     #[error(transparent)]
     Body(#[from] BodyRefused),
-    /// The stored object is not one of ours: no magic. Never passed through.
+    /// The stored object is not one of ours: no magic.
     #[error("the stored object was not made here")]
-    Foreign,
+    Foreign {
+        /// What was found, for those who may hand it through.
+        stored: Box<StoredFacts>,
+    },
     /// The stored object is damaged, exchanged or not for this name.
     #[error("the stored object fails verification: {0}")]
     Integrity(#[from] FormatError),

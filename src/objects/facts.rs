@@ -13,12 +13,23 @@ use super::error::ObjectError;
 pub struct ObjectFacts {
     /// Size, ETag, checksums, part table, headers, metadata; verified.
     pub manifest: Arc<Manifest>,
+    /// Who made it.
+    pub provenance: Provenance,
     /// By the upstream's clock.
     pub last_modified: Timestamp,
     /// The upstream's version, where there is one.
     pub version: Option<VersionId>,
     /// How many tags it has.
     pub tag_count: u16,
+}
+
+/// Who made an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// It was sealed here: everything said of it was verified.
+    Sealed,
+    /// Somebody else stored it; the manifest says what the upstream does, and its ETag is no digest.
+    Foreign,
 }
 
 impl ObjectFacts {

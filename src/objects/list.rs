@@ -1,6 +1,5 @@
 //! Listings: one upstream LIST and one index query a page; what the index does not know is read from the objects.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use futures_util::stream::{self, StreamExt};
 
 use crate::base::{ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, Timestamp};
@@ -12,6 +11,8 @@ use super::Objects;
 use super::condition::upstream_error;
 use super::error::ObjectError;
 use super::facts::ListedFacts;
+use super::foreign::{foreign_etag, opaque_etag};
+use super::policy::ForeignObjects;
 
 /// How many unknown objects of a page are asked about at a time.
 const CONCURRENT_FOOTER_READS: usize = 16;
@@ -71,13 +72,24 @@ impl Objects {
         {
             return Ok(Some(entry_of(object.key, row.plaintext_bytes, &known, object.facts.last_modified)));
         }
+        let passes = row.is_none() && self.inner.policies.of(bucket).foreign == ForeignObjects::Pass;
+        if self.seen_foreign.contains(bucket, &object.key, &object.facts) {
+            return Ok(Some(if passes { foreign(object) } else { unverified(object) }));
+        }
         match self.ask(bucket, &object.key, None).await {
             Ok(current) => {
                 let listed = ListedFacts::of(&current.facts);
                 Ok(Some(entry_of(object.key, current.facts.plaintext_bytes(), &listed, listed.last_modified)))
             }
             Err(ObjectError::NoSuchKey) => Ok(None),
+            Err(ObjectError::Foreign { stored }) if passes => {
+                self.seen_foreign.insert(bucket, &object.key, &stored);
+                Ok(Some(foreign(ListedObject { facts: *stored, ..object })))
+            }
             Err(error) if is_lasting(&error) => {
+                if let ObjectError::Foreign { stored } = &error {
+                    self.seen_foreign.insert(bucket, &object.key, stored);
+                }
                 tracing::warn!(%error, bucket = %bucket.name, key = %object.key, "a listed object cannot be verified");
                 Ok(Some(unverified(object)))
             }
@@ -90,7 +102,9 @@ impl Objects {
 /// must not make the others of its page unlistable; and a key that will be back must not change what is listed.
 fn is_lasting(error: &ObjectError) -> bool {
     match error {
-        ObjectError::Foreign | ObjectError::Integrity(_) | ObjectError::Upstream(UpstreamError::Broken(_)) => true,
+        ObjectError::Foreign { .. } | ObjectError::Integrity(_) | ObjectError::Upstream(UpstreamError::Broken(_)) => {
+            true
+        }
         ObjectError::Keys(keys) => keys.is_lasting(),
         _ => false,
     }
@@ -100,14 +114,18 @@ fn entry_of(key: ObjectKey, plaintext_bytes: u64, listed: &ListedFacts, last_mod
     ListedEntry { key, plaintext_bytes, etag: listed.etag, last_modified, checksum: listed.checksum }
 }
 
+/// One that may be read: what is stored is what a reader gets.
+fn foreign(object: ListedObject) -> ListedEntry {
+    let etag = foreign_etag(&object.facts.etag);
+    ListedEntry { etag, ..unverified(object) }
+}
+
 /// Shown so that it can be found and deleted: its stored size, and an ETag that changes when it does.
 fn unverified(object: ListedObject) -> ListedEntry {
-    let mut opaque = [0; 16];
-    opaque.copy_from_slice(&digest(&SHA256, object.facts.etag.0.as_bytes()).as_ref()[..16]);
     ListedEntry {
         key: object.key,
         plaintext_bytes: object.facts.stored_bytes,
-        etag: ETag::Opaque(opaque),
+        etag: opaque_etag(&object.facts.etag),
         last_modified: object.facts.last_modified,
         checksum: None,
     }

@@ -21,6 +21,7 @@ mod copy;
 mod delete;
 mod error;
 mod facts;
+mod foreign;
 mod list;
 mod open;
 mod policy;
@@ -39,7 +40,7 @@ pub use condition::WriteGuard;
 pub use copy::CopyObject;
 pub use delete::Deleted;
 pub use error::{ChecksumConflict, ObjectError};
-pub use facts::{ListedFacts, ObjectFacts};
+pub use facts::{ListedFacts, ObjectFacts, Provenance};
 pub use list::{ListedEntry, Listing};
 pub use open::Opened;
 pub use policy::{BucketPolicies, BucketPolicy, BucketSettings, EtagPolicy, ForeignObjects};
@@ -59,6 +60,7 @@ pub struct Objects {
     inner: Arc<Foundations>,
     /// Held while a bucket is made or removed: each is two steps, and the steps of two must not mix.
     bucket_changes: Arc<tokio::sync::Mutex<()>>,
+    seen_foreign: Arc<foreign::SeenForeign>,
 }
 
 /// What [`Objects`] stands on.
@@ -82,7 +84,7 @@ pub struct Foundations {
 impl Objects {
     /// Over its foundations.
     pub fn new(on: Foundations) -> Self {
-        Self { inner: Arc::new(on), bucket_changes: Arc::default() }
+        Self { inner: Arc::new(on), bucket_changes: Arc::default(), seen_foreign: Arc::default() }
     }
 
     /// Where a bucket's objects are.

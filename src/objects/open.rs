@@ -9,20 +9,21 @@ use crate::base::{BodyId, ObjectKey};
 use crate::envelope::{Footer, ObjectName, TRAILER_BYTES, Trailer};
 use crate::keys::UnwrappedDek;
 use crate::store::BucketRow;
-use crate::upstream::{ObjectRef, StoredFacts, StoredRange, UpstreamError, UpstreamEtag, VersionId};
+use crate::upstream::{GetReply, ObjectRef, StoredFacts, StoredRange, UpstreamError, UpstreamEtag, VersionId};
 
 use super::Objects;
 use super::condition::upstream_error;
 use super::error::ObjectError;
-use super::facts::ObjectFacts;
+use super::facts::{ObjectFacts, Provenance};
 use super::read::{PlainReader, StoredSource, read_whole};
 use super::remember::WrittenFooter;
 
 /// How much of an object's end the first GET of an unknown object asks for: the footer of up to about 500 parts,
 /// and all of a small object.
 const SUFFIX_BYTES: u64 = 64 << 10;
-/// How often a read starts again because the object changed underneath.
-const MAX_RESTARTS: usize = 2;
+/// How often a read starts again because the object changed underneath. A stale index row is no such change: asking the
+/// upstream in its place is not counted.
+const MAX_RESTARTS: usize = 1;
 
 /// An object that was opened for reading, with what the caller decided on its facts.
 pub struct Opened<D> {
@@ -66,24 +67,49 @@ impl Objects {
         version: Option<&VersionId>,
         select: impl Fn(&ObjectFacts) -> (D, Option<Range<u64>>),
     ) -> Result<Opened<D>, ObjectError> {
+        for _ in 0..=MAX_RESTARTS {
+            match self.get_sealed(bucket, key, version, &select).await {
+                Err(ObjectError::Foreign { stored }) => {
+                    if let Some(opened) = self.open_foreign(bucket, key, version, stored, &select).await? {
+                        return Ok(opened);
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(changing())
+    }
+
+    async fn get_sealed<D>(
+        &self,
+        bucket: &BucketRow,
+        key: &ObjectKey,
+        version: Option<&VersionId>,
+        select: impl Fn(&ObjectFacts) -> (D, Option<Range<u64>>),
+    ) -> Result<Opened<D>, ObjectError> {
         let mut current = match version {
             None => self.current(bucket, key).await?,
             Some(_) => self.ask(bucket, key, version).await?,
         };
-        for _ in 0..=MAX_RESTARTS {
+        let mut restarts = MAX_RESTARTS + usize::from(!current.is_confirmed());
+        loop {
             let (decision, range) = select(&current.facts);
-            match self.fetch(bucket, key, &current, range).await? {
+            let now = match self.fetch(bucket, key, &current, range).await? {
                 Some(Pinned { body, stored }) if stored.last_modified == current.facts.last_modified => {
                     let mut facts = current.facts;
                     facts.tag_count = stored.tag_count;
                     return Ok(Opened { facts, decision, body });
                 }
+                Some(Pinned { stored, .. }) => Some(stored.last_modified),
+                None => None,
+            };
+            restarts = restarts.checked_sub(1).ok_or_else(changing)?;
+            match now {
                 // The same bytes, stored again: decide again with the date that is true now.
-                Some(Pinned { stored, .. }) => current.facts.last_modified = stored.last_modified,
+                Some(last_modified) => current.facts.last_modified = last_modified,
                 None => current = self.ask(bucket, key, version).await?,
             }
         }
-        Err(ObjectError::Conflict)
     }
 
     /// The current object under a key: from the index, unconfirmed, or from the upstream.
@@ -147,12 +173,13 @@ impl Objects {
         let reply = match self.upstream_for(bucket, key)?.get_object(&object, range, None).await {
             Ok(reply) => reply,
             Err(UpstreamError::NoSuchKey) => {
-                self.inner.index.forget(bucket.bucket_id, key);
+                self.doubt(bucket, key);
                 return Err(ObjectError::NoSuchKey);
             }
             Err(error) => return Err(upstream_error(error)),
         };
         let stored = reply.facts.clone();
+        check_suffix(&reply)?;
         let suffix = read_whole(reply).await?;
         let footer_bytes = self.footer_of(bucket, &object, &stored, &suffix).await?;
         let (dek, footer) = self.verify_footer(bucket, key, &footer_bytes, stored.stored_bytes).await?;
@@ -173,9 +200,10 @@ impl Objects {
         stored: &StoredFacts,
         suffix: &Bytes,
     ) -> Result<Bytes, ObjectError> {
-        let Some(at) = suffix.len().checked_sub(TRAILER_BYTES) else { return Err(ObjectError::Foreign) };
+        let foreign = || ObjectError::Foreign { stored: Box::new(stored.clone()) };
+        let at = suffix.len().checked_sub(TRAILER_BYTES).ok_or_else(foreign)?;
         if !Trailer::is_ours(&suffix[at..]) {
-            return Err(ObjectError::Foreign);
+            return Err(foreign());
         }
         let manifest_bytes = Trailer::parse(&suffix[at..], stored.stored_bytes)?.manifest_stored_bytes();
         let footer_bytes = u64::from(manifest_bytes) + TRAILER_BYTES as u64;
@@ -196,7 +224,7 @@ impl Objects {
         footer: &[u8],
         stored_bytes: u64,
     ) -> Result<(Arc<UnwrappedDek>, Footer), ObjectError> {
-        let Some(at) = footer.len().checked_sub(TRAILER_BYTES) else { return Err(ObjectError::Foreign) };
+        let at = footer.len().checked_sub(TRAILER_BYTES).ok_or(ObjectError::Row("a footer without its trailer"))?;
         let trailer = Trailer::parse(&footer[at..], stored_bytes)?;
         let name = ObjectName::new(&bucket.bucket_id, key.as_bytes());
         let dek = self.inner.keys.open_dek(bucket.domain_id, &trailer.body_id(), &name, trailer.wrapped_dek()).await?;
@@ -262,7 +290,7 @@ impl Objects {
             Err(UpstreamError::PreconditionFailed | UpstreamError::InvalidRange) => Ok(None),
             Err(error) => {
                 if matches!(error, UpstreamError::NoSuchKey) {
-                    self.inner.index.forget(bucket.bucket_id, key);
+                    self.doubt(bucket, key);
                 }
                 Err(upstream_error(error))
             }
@@ -291,6 +319,17 @@ impl Current {
     }
 }
 
+/// An answer that is not the object's end says nothing of what is there: without this, a piece from the middle of an
+/// object of ours would pass for a foreign one.
+fn check_suffix(reply: &GetReply) -> Result<(), UpstreamError> {
+    let stored_bytes = reply.facts.stored_bytes;
+    let is_the_end = reply.offset.checked_add(reply.len) == Some(stored_bytes);
+    match is_the_end && reply.len >= stored_bytes.min(TRAILER_BYTES as u64) {
+        true => Ok(()),
+        false => Err(UpstreamError::Broken("another range than the end that was asked for".into())),
+    }
+}
+
 /// A reader made no condition that could have failed: it is told to come back.
 fn changing() -> ObjectError {
     UpstreamError::Unavailable("the object is being replaced over and over".into()).into()
@@ -299,8 +338,59 @@ fn changing() -> ObjectError {
 fn facts_of(footer: &Footer, stored: &StoredFacts) -> ObjectFacts {
     ObjectFacts {
         manifest: Arc::clone(footer.manifest()),
+        provenance: Provenance::Sealed,
         last_modified: stored.last_modified,
         version: stored.version.clone(),
         tag_count: stored.tag_count,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::upstream::BodyReader;
+
+    struct Nothing;
+
+    #[async_trait]
+    impl BodyReader for Nothing {
+        async fn read(&mut self, _into: &mut [u8]) -> Result<usize, UpstreamError> {
+            Ok(0)
+        }
+    }
+
+    /// The end of an object decides whether it is ours; what is not the end decides nothing.
+    #[test]
+    fn only_the_end_of_an_object_counts_as_its_end() {
+        let trailer = TRAILER_BYTES as u64;
+        let reply = |stored_bytes, offset, len| {
+            let etag = UpstreamEtag("e".into());
+            let last_modified = Timestamp::from_unix_millis(0);
+            let facts = StoredFacts { etag, stored_bytes, last_modified, version: None, tag_count: 0 };
+            check_suffix(&GetReply { facts, offset, len, body: Box::new(Nothing) })
+        };
+        for (stored_bytes, offset, len) in [
+            (200_000, 200_000 - 65_536, 65_536),
+            (200_000, 0, 200_000),
+            (5, 0, 5),
+            (0, 0, 0),
+            (trailer + 1, 1, trailer),
+        ] {
+            assert!(reply(stored_bytes, offset, len).is_ok(), "{stored_bytes} {offset} {len}");
+        }
+        for (stored_bytes, offset, len) in [
+            (200_000, 0, 65_536),
+            (200_000, 200_000, 0),
+            (200_000, 199_999, 1),
+            (200_000, 199_999, 65_536),
+            (5, 1, 4),
+            (5, 0, 0),
+            (1, u64::MAX, 2),
+        ] {
+            assert!(reply(stored_bytes, offset, len).is_err(), "{stored_bytes} {offset} {len}");
+        }
     }
 }

@@ -26,10 +26,10 @@ const _: () = assert!(crate::hashing::STREAM_BYTES <= STREAM_BYTES);
 /// What a whole read into memory may hold: a footer has at most 4 MiB of manifest, a suffix far less.
 const MAX_WHOLE_BYTES: u64 = 5 << 20;
 
-/// The plaintext of a range. Every byte that comes out was verified; the first frame was verified before the
-/// reader was handed out. An error after that means that the answer must be broken off, not ended.
+/// The plaintext of a range. Every byte of an object of ours that comes out was verified; the first frame was before
+/// the reader was handed out. An error after that means that the answer must be broken off, not ended.
 pub struct PlainReader {
-    opener: RangeOpener,
+    opener: Opener,
     source: StoredSource,
     stored: Vec<u8>,
     filled: std::ops::Range<usize>,
@@ -37,6 +37,13 @@ pub struct PlainReader {
     given: VecDeque<Bytes>,
     unopened_bytes: u64,
     fault: Option<ObjectError>,
+}
+
+/// How stored bytes become plaintext.
+enum Opener {
+    Sealed(RangeOpener),
+    /// They are plaintext: a foreign object in a bucket that lets these pass.
+    AsStored,
 }
 
 pub(super) enum StoredSource {
@@ -51,18 +58,26 @@ impl PlainReader {
         source: StoredSource,
         plaintext_bytes: u64,
     ) -> Result<Self, ObjectError> {
-        let mut reader = Self {
-            opener,
-            source,
-            stored: Vec::new(),
-            filled: 0..0,
-            first: None,
-            given: VecDeque::new(),
-            unopened_bytes: plaintext_bytes,
-            fault: None,
-        };
+        let mut reader = Self::new(Opener::Sealed(opener), source, plaintext_bytes);
         reader.first = reader.open_frame().await?;
         Ok(reader)
+    }
+
+    /// Foreign bytes, which nobody can verify.
+    pub(super) async fn as_stored(body: Box<dyn BodyReader>, len: u64) -> Result<Self, ObjectError> {
+        let mut reader = Self::new(Opener::AsStored, StoredSource::Upstream(body), len);
+        reader.first = reader.open_frame().await?;
+        Ok(reader)
+    }
+
+    /// Nothing.
+    pub(super) fn empty() -> Self {
+        Self::new(Opener::AsStored, StoredSource::Memory(Bytes::new()), 0)
+    }
+
+    fn new(opener: Opener, source: StoredSource, plaintext_bytes: u64) -> Self {
+        let (stored, filled, given) = (Vec::new(), 0..0, VecDeque::new());
+        Self { opener, source, stored, filled, first: None, given, unopened_bytes: plaintext_bytes, fault: None }
     }
 
     /// How many bytes are still to come.
@@ -91,10 +106,11 @@ impl PlainReader {
         // Behind the last plaintext there may be a last, empty segment, which says that nothing is missing.
         while written < frame_bytes || (is_last && !self.opener.is_complete()) {
             // Before anything is fetched: the opener may still hold the rest of a segment that the last frame cut.
-            let opened = self.opener.open(&self.stored[self.filled.clone()], &mut frame[written..frame_bytes])?;
-            let progress = opened.consumed + opened.plain.len();
-            self.filled.start += opened.consumed;
-            written += opened.plain.len();
+            let (consumed, opened) =
+                self.opener.open(&self.stored[self.filled.clone()], &mut frame[written..frame_bytes])?;
+            let progress = consumed + opened;
+            self.filled.start += consumed;
+            written += opened;
             if progress == 0 && !(self.filled.is_empty() && self.refill().await?) {
                 return Err(UpstreamError::Unavailable("the stored object ended before its end".into()).into());
             }
@@ -136,6 +152,30 @@ impl PlainReader {
     }
 }
 
+impl Opener {
+    /// How many stored bytes it took, and how many bytes of plaintext it made of them.
+    fn open(&mut self, stored: &[u8], into: &mut [u8]) -> Result<(usize, usize), ObjectError> {
+        match self {
+            Self::Sealed(opener) => {
+                let opened = opener.open(stored, into)?;
+                Ok((opened.consumed, opened.plain.len()))
+            }
+            Self::AsStored => {
+                let len = stored.len().min(into.len());
+                into[..len].copy_from_slice(&stored[..len]);
+                Ok((len, len))
+            }
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        match self {
+            Self::Sealed(opener) => opener.is_complete(),
+            Self::AsStored => true,
+        }
+    }
+}
+
 #[async_trait]
 impl PlainSource for PlainReader {
     fn wants(&self) -> DigestSet {
@@ -149,7 +189,7 @@ impl PlainSource for PlainReader {
         })
     }
 
-    /// Every segment was verified on its way.
+    /// Every segment was verified on its way; of a foreign object there is nothing to verify.
     fn verify(&mut self, _digests: &Digests) -> Result<(), BodyRefused> {
         Ok(())
     }

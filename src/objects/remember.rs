@@ -15,7 +15,7 @@ use crate::upstream::StoredFacts;
 
 use super::Objects;
 use super::error::ObjectError;
-use super::facts::{ListedFacts, ObjectFacts};
+use super::facts::{ListedFacts, ObjectFacts, Provenance};
 
 /// M || T as written, and what names and opens it.
 pub(super) struct WrittenFooter<'a> {
@@ -66,6 +66,7 @@ impl Objects {
     ) -> ObjectFacts {
         let facts = ObjectFacts {
             manifest: Arc::new(manifest),
+            provenance: Provenance::Sealed,
             last_modified: stored.last_modified,
             version: stored.version.clone(),
             tag_count: stored.tag_count,

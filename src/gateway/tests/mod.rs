@@ -9,4 +9,3 @@ mod failures;
 mod limits;
 mod multipart;
 mod objects;
-mod pressure;

@@ -91,9 +91,9 @@ async fn objects_exchanged_in_the_store_are_refused() {
     world.overwrite(&two, &stored).await;
     assert!(matches!(world.get(&two).await, Err(ObjectError::Integrity(_) | ObjectError::Keys(_))));
     world.overwrite(&one, &stored[..stored.len() - 1]).await;
-    assert!(matches!(world.get(&one).await, Err(ObjectError::Foreign | ObjectError::Integrity(_))));
+    assert!(matches!(world.get(&one).await, Err(ObjectError::Foreign { .. } | ObjectError::Integrity(_))));
     world.overwrite(&one, b"not ours at all").await;
-    assert!(matches!(world.get(&one).await, Err(ObjectError::Foreign)));
+    assert!(matches!(world.get(&one).await, Err(ObjectError::Foreign { .. })));
 }
 
 /// An entry that cannot be verified is listed with its stored size and an opaque ETag.

@@ -25,6 +25,8 @@ use super::{
 };
 
 mod buckets;
+mod changing;
+mod foreign;
 mod get_put;
 mod multipart;
 mod opaque;

@@ -210,6 +210,17 @@ impl Index {
         self.taken(taken);
     }
 
+    /// Whether there may be a row: for those who must not take an object for unknown because the file cannot be read.
+    pub async fn may_know(&self, bucket: BucketId, key: &ObjectKey) -> bool {
+        let place = Place::current(bucket, key);
+        let pending = self.shared.overlay().get(&place).cloned();
+        match pending {
+            Some(Change::Record { .. }) => true,
+            Some(Change::Forget) => false,
+            None => self.read(file::object(&self.readers(), &place).await).is_none_or(|found| found.is_some()),
+        }
+    }
+
     /// Forgets a whole bucket.
     pub fn forget_bucket(&self, bucket: BucketId) {
         let taken = self.shared.overlay().forget_bucket(bucket);

@@ -297,3 +297,16 @@ async fn a_closed_index_only_misses() {
     index.record(row("b", "e1"), None);
     assert_eq!(etag_of(&index, "a").await, None);
 }
+
+/// Who asks whether an object is known must not be told "no" by a file that cannot be read.
+#[tokio::test]
+async fn what_cannot_be_read_may_be_known() {
+    let place = Place::new();
+    let index = filled(&place).await;
+    assert!(index.may_know(BUCKET, &key("007")).await && !index.may_know(BUCKET, &key("unknown")).await);
+    index.forget(BUCKET, &key("007"));
+    index.record(row("new", "e1"), None);
+    assert!(!index.may_know(BUCKET, &key("007")).await && index.may_know(BUCKET, &key("new")).await);
+    index.close().await;
+    assert!(index.may_know(BUCKET, &key("unknown")).await);
+}
