@@ -79,6 +79,11 @@ impl Refusal {
             "InvalidPart" | "InvalidPartOrder" => UpstreamError::InvalidPart { number: self.part.unwrap_or(0) },
             "EntityTooSmall" => UpstreamError::PartTooSmall { number: self.part.unwrap_or(0) },
             "EntityTooLarge" => UpstreamError::TooLarge,
+            // MinIO: no file can be called that.
+            "XMinioInvalidObjectName" | "XMinioInvalidResourceName" | "KeyTooLongError" => {
+                UpstreamError::Unsupported("it does not take this key")
+            }
+            "InvalidTag" => UpstreamError::Unsupported("it does not take these tags"),
             "NotImplemented" => UpstreamError::Unsupported("it answers NotImplemented"),
             "InsufficientStorage" | "QuotaExceeded" | "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded" => {
                 UpstreamError::Full

@@ -11,6 +11,7 @@ use crate::s3::date::parse_date;
 use crate::upstream::{ListPage, ListRequest, ListedObject, StoredFacts, UpstreamError, UpstreamEtag};
 
 use super::S3Upstream;
+use super::bucket;
 use super::call::Method;
 use super::facts::etag;
 use super::fault::About;
@@ -27,6 +28,10 @@ pub(super) async fn list(
     bucket: &BucketName,
     request: &ListRequest,
 ) -> Result<ListPage, UpstreamError> {
+    if request.max_entries == 0 {
+        // Asked for no key, MinIO sends one, and no error where there is no bucket.
+        return bucket::head(&upstream.client, bucket).await.map(|()| ListPage::default());
+    }
     let mut page = ListPage::default();
     let mut token = None;
     let room = usize::try_from(request.max_entries).unwrap_or(usize::MAX);
@@ -41,7 +46,7 @@ pub(super) async fn list(
             return Err(broken("it lists more than it was asked for"));
         }
         if !truncated || entries == room {
-            if truncated && room > 0 {
+            if truncated {
                 let last_key = page.objects.last().map(|object| object.key.as_str());
                 let last = last_key.into_iter().chain(page.common_prefixes.last().map(String::as_str)).max();
                 page.next_after = last.map(str::to_owned);

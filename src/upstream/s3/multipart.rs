@@ -147,11 +147,11 @@ pub(super) async fn complete(
     let object = ObjectRef { bucket: upload.bucket.clone(), key: upload.key.clone(), version: version.clone() };
     match object::head(upstream, &object).await {
         Ok(facts) if facts.etag == etag => Ok(facts),
-        // Replaced or removed already. What we made cannot be asked for any more; a size of 0 validates nothing.
-        Ok(_) | Err(UpstreamError::NoSuchKey) => {
+        // Replaced or removed already, or it does not answer now: done it is all the same. A size of 0 validates nothing,
+        // and whoever reads the object asks again.
+        Ok(_) | Err(_) => {
             Ok(StoredFacts { etag, stored_bytes: 0, last_modified: upstream.now(), version, tag_count: 0 })
         }
-        Err(error) => Err(error),
     }
 }
 

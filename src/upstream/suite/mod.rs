@@ -14,8 +14,8 @@ use async_trait::async_trait;
 
 use crate::base::{BucketName, ObjectKey};
 use crate::upstream::{
-    BodyAborted, BodyReader, BodySource, ObjectRef, PutBody, StoredFacts, StoredRange, Tags, UploadRef, Upstream,
-    UpstreamError, UpstreamEtag, WriteCondition,
+    BodyAborted, BodyReader, BodySource, KeyKind, ObjectRef, PutBody, StoredFacts, StoredRange, Tags, UploadRef,
+    Upstream, UpstreamError, UpstreamEtag, WriteCondition,
 };
 
 /// Makes a `#[tokio::test]` of every case; `$fresh` is an async function that returns a [`Fixture`]. With a reason to
@@ -76,11 +76,43 @@ pub(crate) enum Quirk {
     /// A body that fits one buffer is read before the first byte of its request is sent, so that it can be sent again.
     /// What must be refused without reading a body can only be shown with a long one. (The S3 upstream, by design.)
     SmallBodiesAreReadFirst,
+    /// There is no part 10,001, as in S3 itself. (`local` has one.)
+    PartsEndAt10000,
+    /// A bucket with uploads in flight can be deleted, and takes them with it.
+    UploadsDoNotKeepTheirBucket,
+    /// `If-Match` of a DELETE is not looked at: the object is gone.
+    ConditionsOnDeleteAreIgnored,
+    /// Aborting an upload that is not there succeeds.
+    AbortingNothingSucceeds,
+    /// Keys are paths: what no file can be called is refused, a slash at the start is dropped (so that `/a` is `a`),
+    /// beside `a` there can be `a/b` but it is not listed, and no upload can be begun for a key that ends in a slash.
+    KeysArePaths,
+    /// Tags have letters without accents only.
+    TagsAreAscii,
 }
 
 impl Fixture {
     pub(crate) fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(&quirk)
+    }
+
+    /// Whether a key cannot be used as it is.
+    pub(crate) fn mistakes(&self, key: &str) -> bool {
+        self.has(Quirk::KeysArePaths)
+            && [KeyKind::DotSegment, KeyKind::EmptySegment, KeyKind::LongSegment].iter().any(|kind| kind.has(key))
+    }
+
+    /// Those of `keys` that can all be there at once.
+    pub(crate) fn usable<'a>(&self, keys: &[&'a str]) -> Vec<&'a str> {
+        let hides =
+            |key: &str| keys.iter().any(|other| other.strip_prefix(key).is_some_and(|rest| rest.starts_with('/')));
+        let usable = |key: &&str| !self.mistakes(key) && !(self.has(Quirk::KeysArePaths) && hides(key));
+        keys.iter().copied().filter(usable).collect()
+    }
+
+    /// A length at which a body is not read before its request is heard.
+    pub(crate) fn unread_bytes(&self) -> u64 {
+        if self.has(Quirk::SmallBodiesAreReadFirst) { 16 << 20 } else { 1 }
     }
 
     pub(crate) fn object(&self, key: &str) -> ObjectRef {
