@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use sqlx::sqlite::{SqlitePool, SqliteRow, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
 use super::overlay::{Change, Pending};
 use super::{IndexRow, Place};
