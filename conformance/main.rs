@@ -10,6 +10,7 @@ mod command_line;
 mod complete_multipart_upload;
 mod copy_object;
 mod delete_objects;
+mod doctor;
 mod durability;
 mod floors;
 mod fuzz_corpus;

@@ -34,19 +34,23 @@ use self::ground::{Age, Ground};
 use self::key_records::StoredBucketKeys;
 use self::listener::S3Service;
 use self::places::Places;
+use self::probing::Services;
 
 mod access_keys;
 mod bounds;
 mod checks;
+mod doctor;
 mod error;
 mod ground;
 mod housekeeping;
 mod key_records;
 mod listener;
 mod places;
+mod probing;
 mod root;
 mod state_key;
 
+pub use doctor::{Examination, Examined, examine};
 pub use error::StartError;
 pub use root::ShownCredential;
 
@@ -92,6 +96,8 @@ pub async fn start_at(config: Config, clock: Clock) -> Result<Running, StartErro
     let places = Places::open(config.upstreams, config.buckets, &store, &ground, &clock).await?;
     let deployment_id = store.deployment().await?.ok_or(StartError::DeploymentLost)?.deployment_id;
     places.claim(&deployment_id).await?;
+    let services = Services::new(places.services, clock.clone(), metrics.clone());
+    services.at_start().await?;
     let upstreams = places.upstreams;
 
     // Who may come in.
@@ -160,6 +166,7 @@ pub async fn start_at(config: Config, clock: Clock) -> Result<Running, StartErro
     let scheme = listener::scheme(config.tls.as_ref());
     info!(s3 = %s3_address, scheme = scheme.name(), admin = %admin_address, upstreams = names.join(" "), "ready");
     let claiming = tokio::spawn(places::claim_later(upstreams, deployment_id, s3_shutdown.clone()));
+    let probing = tokio::spawn(services.keep_probing(s3_shutdown.clone()));
     let housekeeping = housekeeping::Housekeeping { authenticator, access_keys, keys, index: index.clone(), metrics };
     let keeping = tokio::spawn(housekeeping.run(s3_shutdown));
     Ok(Running {
@@ -171,7 +178,10 @@ pub async fn start_at(config: Config, clock: Clock) -> Result<Running, StartErro
         serving,
         admin_trigger,
         administering,
-        background: [Some(sweeping), Some(claiming), Some(keeping), following].into_iter().flatten().collect(),
+        background: [Some(sweeping), Some(claiming), Some(probing), Some(keeping), following]
+            .into_iter()
+            .flatten()
+            .collect(),
         index,
         local: places.local,
         store,

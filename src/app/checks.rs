@@ -8,6 +8,7 @@ use crate::admin::Check;
 use crate::keys::Keyring;
 use crate::objects::Place;
 use crate::store::Store;
+use crate::upstream::Proof;
 
 /// The keyring says which versions it has.
 pub(super) struct KeyringCheck(pub(super) Arc<dyn Keyring>);
@@ -58,6 +59,9 @@ impl Check for UpstreamCheck {
     async fn check(&self) -> Result<(), String> {
         if !self.place.is_open() {
             return Err("it is not in use yet; the log says why".to_owned());
+        }
+        if self.place.upstream.capabilities().proof == Proof::Pending {
+            return Err("it has not been probed yet; the log says why".to_owned());
         }
         self.place.upstream.head_bucket(&self.place.internal_bucket).await.map_err(|error| error.to_string())
     }

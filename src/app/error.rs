@@ -162,6 +162,14 @@ pub enum StartError {
         /// Why not.
         source: S3OpenError,
     },
+    /// An upstream that a probe has found to be of no use.
+    #[error("upstream.{upstream} cannot be used: {fault} (crypt-keeper doctor shows everything)")]
+    UpstreamUnusable {
+        /// The upstream.
+        upstream: String,
+        /// What was found.
+        fault: String,
+    },
     /// An upstream that is another deployment's, or does not do what we need.
     #[error(transparent)]
     Claim(#[from] ClaimError),

@@ -9,6 +9,7 @@ use tracing::{error, info, warn};
 
 use super::error::StartError;
 use super::ground::Ground;
+use super::probing::Service;
 use crate::base::{BucketName, Clock, Shutdown};
 use crate::config::{UpstreamConfig, UpstreamKind};
 use crate::objects::{BucketPolicies, BucketSettings, Place, Upstreams};
@@ -27,6 +28,8 @@ pub(super) struct Places {
     pub(super) upstreams: Upstreams,
     pub(super) policies: BucketPolicies,
     pub(super) local: Vec<Arc<LocalUpstream>>,
+    /// What has to be probed.
+    pub(super) services: Vec<Service>,
 }
 
 impl Places {
@@ -40,9 +43,10 @@ impl Places {
     ) -> Result<Self, StartError> {
         let rows = known_buckets(store).await?;
         check(&configured, &buckets, &rows)?;
-        let (mut places, mut local) = (Vec::new(), Vec::new());
+        let (mut places, mut local, mut services) = (Vec::new(), Vec::new(), Vec::new());
         let foreign = configured.iter().map(|one| (one.name.clone(), one.foreign)).collect();
         for one in configured {
+            let mut s3 = None;
             let upstream: Arc<dyn Upstream> = match one.kind {
                 UpstreamKind::Local { path } => {
                     // A disk that is not mounted looks like a new one; buckets that are known say that it is not.
@@ -56,16 +60,17 @@ impl Places {
                 UpstreamKind::S3(settings) => {
                     let opened = S3Upstream::open(*settings, clock.clone()).await;
                     let refused = |source| StartError::UpstreamSettings { upstream: one.name.clone(), source };
-                    Arc::new(opened.map_err(refused)?)
+                    s3.insert(Arc::new(opened.map_err(refused)?)).clone()
                 }
             };
             let mut place = Place::new(one.name, upstream, one.internal_bucket);
             place.adopt = one.adopt;
+            services.extend(s3.map(|upstream| Service { place: place.clone(), upstream }));
             places.push(place);
         }
         let assigned = buckets.iter().filter_map(|(name, own)| Some((name.clone(), own.upstream.clone()?)));
         let upstreams = Upstreams::new(places, assigned.collect());
-        Ok(Self { upstreams, policies: BucketPolicies::new(buckets, foreign), local })
+        Ok(Self { upstreams, policies: BucketPolicies::new(buckets, foreign), local, services })
     }
 
     /// Claims every upstream for this deployment. One that does not answer is left for [`claim_later`]: the others do

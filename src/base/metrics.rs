@@ -1,6 +1,6 @@
 //! What the process counts. On the ground floor, so that the gateway records what the admin listener renders.
 //!
-//! Labels are closed sets (operation names, status codes, caches): never a bucket, a key or a client, or the number
+//! Labels are closed sets (operation names, status codes, caches, configured upstreams): never a bucket, a key or a client, or the number
 //! of series grows with the data.
 
 use std::fmt;
@@ -26,6 +26,17 @@ struct RequestLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OperationLabel {
     operation: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabel {
+    upstream: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FindingLabels {
+    upstream: String,
+    finding: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,6 +87,15 @@ impl CacheResult {
     }
 }
 
+/// What a probe says of one thing that an upstream may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It does it as S3 does.
+    Fine,
+    /// It does not, or nobody knows.
+    Lacking,
+}
+
 /// Every counter of the process; share it as `Arc<Metrics>`.
 pub struct Metrics {
     registry: Registry,
@@ -84,6 +104,8 @@ pub struct Metrics {
     request_bytes: Counter,
     response_bytes: Counter,
     caches: Family<CacheLabels, Counter>,
+    upstreams_probed: Family<UpstreamLabel, Gauge>,
+    upstreams_lack: Family<FindingLabels, Gauge>,
     in_flight: Gauge,
     connections: Gauge,
     connections_accepted: Counter,
@@ -109,6 +131,12 @@ impl Metrics {
         registry.register_with_unit("response_body", help, Unit::Bytes, response_bytes.clone());
         let caches = Family::default();
         registry.register("cache_lookups", "Look-ups in caches, by cache and result", caches.clone());
+        let upstreams_probed = Family::default();
+        let help = "Whether it is known what an S3 upstream can do; what needs a proof gets 503 until then";
+        registry.register("upstream_probed", help, upstreams_probed.clone());
+        let upstreams_lack = Family::default();
+        let help = "What an S3 upstream does otherwise than S3, as crypt-keeper doctor names it";
+        registry.register("upstream_lacks", help, upstreams_lack.clone());
         let in_flight = Gauge::default();
         registry.register("requests_in_flight", "S3 requests begun and not yet answered whole", in_flight.clone());
         let connections = Gauge::default();
@@ -128,6 +156,8 @@ impl Metrics {
             request_bytes,
             response_bytes,
             caches,
+            upstreams_probed,
+            upstreams_lack,
             in_flight,
             connections,
             connections_accepted,
@@ -160,6 +190,20 @@ impl Metrics {
     /// Counts look-ups in a cache.
     pub fn cache_lookups(&self, cache: CacheName, result: CacheResult, lookups: u64) {
         self.caches.get_or_create(&CacheLabels { cache: cache.label(), result: result.label() }).inc_by(lookups);
+    }
+
+    /// It is not known what an S3 upstream can do.
+    pub fn upstream_unproven(&self, upstream: &str) {
+        self.upstreams_probed.get_or_create(&UpstreamLabel { upstream: upstream.to_owned() }).set(0);
+    }
+
+    /// A probe has found out what an S3 upstream can do.
+    pub fn upstream_probed(&self, upstream: &str, findings: impl IntoIterator<Item = (&'static str, Finding)>) {
+        self.upstreams_probed.get_or_create(&UpstreamLabel { upstream: upstream.to_owned() }).set(1);
+        for (finding, found) in findings {
+            let labels = FindingLabels { upstream: upstream.to_owned(), finding };
+            self.upstreams_lack.get_or_create(&labels).set(i64::from(found == Finding::Lacking));
+        }
     }
 
     /// Counts an accepted connection, as open until the guard is dropped.
@@ -230,6 +274,8 @@ mod tests {
         metrics.received(5);
         metrics.sent(7);
         metrics.cache_lookups(CacheName::Index, CacheResult::Miss, 1);
+        metrics.upstream_unproven("slow");
+        metrics.upstream_probed("default", [("conditional PUT", Finding::Lacking), ("suffix range", Finding::Fine)]);
         let text = metrics.render().unwrap();
         for line in [
             "crypt_keeper_requests_total{operation=\"GetObject\",status=\"206\"} 1",
@@ -237,6 +283,10 @@ mod tests {
             "crypt_keeper_request_body_bytes_total 5",
             "crypt_keeper_response_body_bytes_total 7",
             "crypt_keeper_cache_lookups_total{cache=\"index\",result=\"miss\"} 1",
+            "crypt_keeper_upstream_probed{upstream=\"slow\"} 0",
+            "crypt_keeper_upstream_probed{upstream=\"default\"} 1",
+            "crypt_keeper_upstream_lacks{upstream=\"default\",finding=\"conditional PUT\"} 1",
+            "crypt_keeper_upstream_lacks{upstream=\"default\",finding=\"suffix range\"} 0",
             "crypt_keeper_connections 1",
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");

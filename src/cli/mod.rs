@@ -15,6 +15,7 @@ use clap::{Parser, Subcommand};
 use crate::config::Config;
 
 mod banner;
+mod doctor;
 mod hardening;
 mod logging;
 mod run;
@@ -53,6 +54,21 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Find out what the upstreams of a configuration file can do.
+    ///
+    /// Writes a few dozen objects to the internal bucket of each and removes them; a server may be running meanwhile. Exit
+    /// code 1 when one of them cannot be reached, or cannot be relied on.
+    Doctor {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// For programs instead of people.
+        #[arg(long)]
+        json: bool,
+        /// Only this upstream of the file.
+        #[arg(long, value_name = "NAME")]
+        upstream: Option<String>,
+    },
     /// Report every fault of a configuration file at once, touching nothing.
     CheckConfig {
         /// The configuration file.
@@ -88,6 +104,11 @@ fn execute(command: Command) -> Result<(), String> {
         Command::Serve { config } => {
             let config = Config::load(&config, env).map_err(|faults| faults.to_string())?;
             run::run(config, run::Mode::Serve)
+        }
+        Command::Doctor { config, json, upstream } => {
+            let config = Config::load(&config, env).map_err(|faults| faults.to_string())?;
+            let show = if json { doctor::Show::Json } else { doctor::Show::Table };
+            doctor::run(config, upstream.as_deref(), show)
         }
         Command::CheckConfig { file } => {
             let config = Config::load(&file, env).map_err(|faults| faults.to_string())?;

@@ -211,6 +211,21 @@ fn key_line(found: &KeyFinding) -> Line {
     Line { name, answer: found.answer.clone(), verdict, means: means.to_owned() }
 }
 
+impl Line {
+    /// For a log, or to go on with after a colon.
+    pub fn in_words(&self) -> String {
+        let (seen, means) = match &self.answer {
+            Answer::Yes => ("yes", ""),
+            Answer::NotAsked => ("not asked", ""),
+            Answer::No { seen } | Answer::Unknown { seen } => (seen.as_str(), self.means.as_str()),
+        };
+        match means {
+            "" => format!("{}: {seen}", self.name),
+            means => format!("{}: {seen}: {means}", self.name),
+        }
+    }
+}
+
 impl Answer {
     /// A "no" whose words come from the upstream: one line, of bounded length.
     pub(super) fn no(seen: impl fmt::Display) -> Self {
