@@ -64,7 +64,9 @@ fn objection(findings: &Findings) -> Option<String> {
     let worst = worst.max_by_key(|line| line.verdict)?;
     match worst.verdict {
         Verdict::Unknown => Some(format!("not every question was answered: {}", worst.in_words())),
-        Verdict::Fine | Verdict::WorkedAround | Verdict::Refused | Verdict::Unusable => Some(worst.in_words()),
+        Verdict::Fine | Verdict::WorkedAround | Verdict::Refused | Verdict::Shown | Verdict::Unusable => {
+            Some(worst.in_words())
+        }
     }
 }
 
@@ -77,7 +79,7 @@ pub async fn examine(upstreams: Vec<UpstreamConfig>) -> Vec<Examined> {
             UpstreamKind::Local { path } => ("local", local(&path, &internal_bucket, &clock).await),
             UpstreamKind::S3(settings) => {
                 let examination = match S3Upstream::open(*settings, clock.clone()).await {
-                    Ok(upstream) => probed(&ByTrait(&upstream), &internal_bucket, &clock).await,
+                    Ok(upstream) => probed(&upstream.probed(), &internal_bucket, &clock).await,
                     Err(error) => Examination::Failed { error: error.to_string() },
                 };
                 ("s3", examination)

@@ -14,7 +14,7 @@ use super::error::StartError;
 use crate::base::metrics::Finding;
 use crate::base::{Clock, Metrics, Shutdown};
 use crate::objects::Place;
-use crate::upstream::probe::{ByTrait, Findings, ProbeError, Verdict, probe};
+use crate::upstream::probe::{Findings, ProbeError, Verdict, probe};
 use crate::upstream::s3::S3Upstream;
 use crate::upstream::{Capabilities, Proof, Upstream, UpstreamError};
 
@@ -94,7 +94,10 @@ impl Services {
         }
         match findings.is_complete() {
             true => self.learn(service, &findings),
-            false => report(name, &findings),
+            false => {
+                report(name, &findings);
+                service.learn_for_now(&findings);
+            }
         }
         Ok(())
     }
@@ -147,6 +150,7 @@ impl Services {
             self.learn(service, &findings);
             return Outcome::Learnt;
         }
+        service.learn_for_now(&findings);
         Outcome::Incomplete
     }
 
@@ -162,13 +166,18 @@ impl Services {
 }
 
 impl Service {
+    /// What was answered with yes is used already; the rest waits with 503 for the next probe.
+    fn learn_for_now(&self, findings: &Findings) {
+        self.upstream.learn(Capabilities { proof: Proof::Pending, ..findings.capabilities() });
+    }
+
     async fn probe(&self, clock: &Clock) -> Result<Findings, ProbeError> {
         let bucket = &self.place.internal_bucket;
         let late = |_| ProbeError {
             bucket: bucket.clone(),
             error: UpstreamError::Unavailable(format!("the probe did not end within {} s", ONE_PROBE.as_secs())),
         };
-        timeout(ONE_PROBE, probe(&ByTrait(&*self.upstream), bucket, clock)).await.map_err(late)?
+        timeout(ONE_PROBE, probe(&self.upstream.probed(), bucket, clock)).await.map_err(late)?
     }
 }
 
@@ -178,7 +187,9 @@ fn report(name: &str, findings: &Findings) {
         match line.verdict {
             Verdict::Fine => {}
             Verdict::WorkedAround => info!(upstream = name, "{}", line.in_words()),
-            Verdict::Refused | Verdict::Unknown | Verdict::Unusable => warn!(upstream = name, "{}", line.in_words()),
+            Verdict::Refused | Verdict::Shown | Verdict::Unknown | Verdict::Unusable => {
+                warn!(upstream = name, "{}", line.in_words())
+            }
         }
     }
     let (latency, clock_skew_ms) = (findings.latency, findings.clock_skew_ms);

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use crate::base::{BucketName, ObjectKey};
 
 use super::{
-    BodyAborted, BodySource, Capabilities, DeleteReply, GetReply, ListPage, ListRequest, ListedUpload, ObjectRef,
-    PutBody, StoredFacts, StoredPart, StoredRange, Tags, UploadRef, Upstream, UpstreamError, UpstreamEtag,
+    BodyAborted, BodySource, Capabilities, DeleteReply, GetReply, ListPage, ListRequest, ListedObject, ListedUpload,
+    ObjectRef, PutBody, StoredFacts, StoredPart, StoredRange, Tags, UploadRef, Upstream, UpstreamError, UpstreamEtag,
     WriteCondition,
 };
 
@@ -37,6 +37,10 @@ pub(crate) enum Lie {
     SwallowsSlashes,
     /// Keys with `//` are refused.
     RefusesSlashes,
+    /// `/a` is `a`.
+    DropsLeadingSlash,
+    /// Beside `a`, `a/b` is kept but not listed.
+    HidesBelowObjects,
     /// Capitals are small letters.
     FoldsCase,
     /// A page of a listing starts one key too late.
@@ -80,6 +84,7 @@ impl Liar {
                 }
                 folded
             }
+            Lie::DropsLeadingSlash => key.as_str().trim_start_matches('/').to_owned(),
             Lie::FoldsCase => key.as_str().to_ascii_lowercase(),
             _ => return Ok(key.clone()),
         };
@@ -121,6 +126,24 @@ impl Liar {
             (Ok(_) | Err(UpstreamError::NoSuchKey), _) => Err(UpstreamError::PreconditionFailed),
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Those of `listed` that do not lie below another object.
+    async fn above_all(&self, bucket: &BucketName, listed: Vec<ListedObject>) -> Vec<ListedObject> {
+        let mut shown = Vec::new();
+        for object in listed {
+            let key = object.key.as_str();
+            let inner = key.match_indices('/').filter(|(at, _)| at + 1 < key.len());
+            let above = inner.filter_map(|(at, _)| ObjectKey::parse(&key[..at]));
+            let mut is_below = false;
+            for above in above {
+                is_below |= self.below.head_object(&ObjectRef::current(bucket, &above)).await.is_ok();
+            }
+            if !is_below {
+                shown.push(object);
+            }
+        }
+        shown
     }
 
     fn publishes_short(&self) -> bool {
@@ -241,6 +264,9 @@ impl Upstream for Liar {
         let mut page = self.below.list_objects(bucket, request).await?;
         if self.lie == Lie::SkipsKeys && request.after.is_some() && !page.objects.is_empty() {
             page.objects.remove(0);
+        }
+        if self.lie == Lie::HidesBelowObjects {
+            page.objects = self.above_all(bucket, page.objects).await;
         }
         for object in &mut page.objects {
             object.facts = self.facts(object.facts.clone());

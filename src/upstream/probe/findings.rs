@@ -98,6 +98,8 @@ pub enum Verdict {
     WorkedAround,
     /// Requests that need it are refused.
     Refused,
+    /// Clients meet the difference.
+    Shown,
     /// It could not be found out, and is taken for missing.
     Unknown,
     /// The upstream cannot be used.
@@ -185,6 +187,7 @@ fn answered(question: Question, answer: Answer) -> Line {
         (Answer::Unknown { .. }, Weight::Needed) | (Answer::No { .. }, Weight::Needed) => Verdict::Unusable,
         (Answer::Unknown { .. }, _) => Verdict::Unknown,
         (Answer::No { .. }, Weight::Offered) => Verdict::Refused,
+        (Answer::No { .. }, Weight::Shown) => Verdict::Shown,
         (Answer::No { .. }, Weight::Useful) => Verdict::WorkedAround,
     };
     let means = if verdict == Verdict::Fine { "" } else { question.without() };

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 
 use crate::base::limits::MAX_KEY_BYTES;
-use crate::upstream::{KeyFate, KeyKind, UpstreamError};
+use crate::upstream::{KeyFate, KeyKind, UpstreamError, WriteCondition};
 
 use super::findings::{Answer, KeyFinding};
 use super::workspace::Workspace;
 
+/// With and without a slash at the start of the key.
+const LEADING: &str = "leading/slash";
 /// Listed at a time: there are only a few of each kind.
 const PAGE: u32 = 100;
 
@@ -19,11 +21,19 @@ pub(super) async fn keys(w: &Workspace<'_>) -> Vec<KeyFinding> {
 }
 
 async fn one_kind(w: &Workspace<'_>, kind: KeyKind) -> KeyFinding {
-    let (answer, fate) = match check(w, &names(w, kind)).await {
+    let (answer, fate) = match found(w, kind).await {
         Ok(found) => found,
         Err(error) => (Answer::unknown(error), KeyFate::Changed),
     };
     KeyFinding { kind, answer, fate }
+}
+
+async fn found(w: &Workspace<'_>, kind: KeyKind) -> Result<(Answer, KeyFate), UpstreamError> {
+    match check(w, &names(w, kind)).await? {
+        (answer, KeyFate::Changed) => Ok((answer, KeyFate::Changed)),
+        found if kind == KeyKind::EmptySegment => Ok(leading_slash(w).await?.unwrap_or(found)),
+        found => Ok(found),
+    }
 }
 
 async fn check(w: &Workspace<'_>, names: &[String]) -> Result<(Answer, KeyFate), UpstreamError> {
@@ -63,6 +73,26 @@ async fn check(w: &Workspace<'_>, names: &[String]) -> Result<(Answer, KeyFate),
         Some((name, error)) => (Answer::no(format!("{}: {error}", shown(name))), KeyFate::Refused),
         None => (Answer::Yes, KeyFate::Kept),
     })
+}
+
+/// Whether a key that begins with a slash becomes the one without it. That is said where it is so.
+async fn leading_slash(w: &Workspace<'_>) -> Result<Option<(Answer, KeyFate)>, UpstreamError> {
+    let (name, slash) = (LEADING, w.behind_slash());
+    w.put(name, b"without").await?;
+    match slash.put(name, b"with").await {
+        Ok(_) => {}
+        Err(error @ (UpstreamError::Unavailable(_) | UpstreamError::Full)) => return Err(error),
+        Err(_) => return Ok(None),
+    }
+    let is_kept = w.get(name).await?.bytes == b"without";
+    let is_found = slash.get(name).await.is_ok_and(|read| read.bytes == b"with");
+    let key = slash.key(name)?;
+    let is_listed = slash.list(name, PAGE).await?.iter().any(|object| object.key == key);
+    slash.delete(name, WriteCondition::None).await?;
+    match is_kept && is_found && is_listed {
+        true => Ok(None),
+        false => Ok(Some((Answer::no("\"/a\" has become \"a\""), KeyFate::Changed))),
+    }
 }
 
 /// Keys of one kind, each before or behind one that a file system or a URL library would make of it.
@@ -117,7 +147,7 @@ fn shown(name: &str) -> String {
     }
 }
 
-/// What a probe writes under names that a listing may not show.
+/// What is written here, under names that a listing may not show.
 pub(super) fn written(w: &Workspace<'_>) -> Vec<String> {
     KeyKind::ALL.into_iter().flat_map(|kind| names(w, kind)).collect()
 }

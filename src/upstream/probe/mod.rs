@@ -138,7 +138,8 @@ pub async fn probe(probed: &dyn Probed, internal_bucket: &BucketName, clock: &Cl
     ];
     let clock_skew_ms = probed.clock_skew_ms().unwrap_or(told);
     let written = keys::written(&w);
-    w.clean_up(clock.now(), &written.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let hidden = reads::BESIDE.as_flattened().iter().copied().chain(written.iter().map(String::as_str));
+    w.clean_up(clock.now(), &hidden.collect::<Vec<_>>()).await;
     let max_put_bytes = probed.upstream().capabilities().max_put_bytes;
     Ok(Findings { answers, keys, clock_skew_ms, latency, max_put_bytes })
 }

@@ -55,6 +55,8 @@ pub(super) enum Weight {
     Offered,
     /// The proxy gets by without.
     Useful,
+    /// Nothing can be done about it: clients meet the difference.
+    Shown,
 }
 
 impl Question {
@@ -113,10 +115,9 @@ impl Question {
             | Self::ConditionalComplete
             | Self::ConditionalDelete
             | Self::Tagging
-            | Self::Beside
             | Self::Versioning => Weight::Offered,
+            Self::ListOrder | Self::Beside => Weight::Shown,
             Self::ListEtags
-            | Self::ListOrder
             | Self::SuffixRange
             | Self::IfMatchOnGet
             | Self::PartCopy
@@ -146,7 +147,7 @@ impl Question {
             Self::ShortPart => "parts go up as temporary objects first and are moved once they are verified",
             Self::TrailerChecksums => "bodies go up without a checksum; the tags of the encryption still tell",
             Self::Tagging => "tagging is refused with 501",
-            Self::Beside => "one of the two keys is refused by the upstream",
+            Self::Beside => "of two such objects one is refused, or missing from listings",
             Self::Versioning => "versions of objects cannot be kept",
             Self::InternalUnversioned => "temporary objects pile up there: switch versioning off on that bucket",
         }

@@ -87,6 +87,16 @@ impl<'a> Workspace<'a> {
         Workspace { upstream, bucket: self.bucket, prefix: self.prefix.clone() }
     }
 
+    /// The same corner with a slash before all of its keys: another corner, or a service that drops it.
+    pub(super) fn behind_slash(&self) -> Workspace<'a> {
+        Workspace { upstream: self.upstream, bucket: self.bucket, prefix: format!("/{}", self.prefix) }
+    }
+
+    /// What a key is called here.
+    pub(super) fn name_of<'b>(&self, key: &'b str) -> &'b str {
+        key.strip_prefix(&self.prefix).unwrap_or(key)
+    }
+
     pub(super) fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -271,8 +281,12 @@ impl<'a> Workspace<'a> {
 
     async fn clear(&self, now: Timestamp) -> Result<(), UpstreamError> {
         let is_old = |at: Timestamp| at.until(now) > LEFTOVER_AGE;
-        for object in self.list_prefix(PREFIX, PAGE).await? {
-            if object.key.as_str().starts_with(&self.prefix) || is_old(object.facts.last_modified) {
+        let mut listed = self.list_prefix(PREFIX, PAGE).await?;
+        listed.extend(self.list_prefix(&format!("/{PREFIX}"), PAGE).await?);
+        for object in listed {
+            let key = object.key.as_str();
+            let is_ours = key.strip_prefix('/').unwrap_or(key).starts_with(&self.prefix);
+            if is_ours || is_old(object.facts.last_modified) {
                 let object = ObjectRef::current(self.bucket, &object.key);
                 answered(self.upstream.delete_object(&object, WriteCondition::None)).await?;
             }

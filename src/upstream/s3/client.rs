@@ -18,7 +18,7 @@ use super::fault::{About, Refusal};
 use super::http::{
     AnswerBody, AnswerHead, Heard, History, Host, Idle, Lease, Pool, PoolSettings, Sent, WireFault, client_config,
 };
-use super::settings::{Addressing, Endpoint, PayloadMode, S3Settings, Scheme};
+use super::settings::{Addressing, Endpoint, S3Settings, Scheme};
 use super::xml::MAX_ANSWER_BYTES;
 
 /// How often a request is sent at most. Clients try again themselves; more of it here would multiply.
@@ -41,7 +41,6 @@ pub(super) struct Client {
     skew_ms: AtomicI64,
     pub(super) pool: Arc<Pool>,
     pub(super) idle_timeout: Duration,
-    pub(super) payload: PayloadMode,
     pub(super) buffers: Arc<Buffers>,
 }
 
@@ -145,7 +144,6 @@ impl Client {
             skew_ms: AtomicI64::new(UNKNOWN),
             pool,
             idle_timeout: settings.idle_timeout,
-            payload: settings.payload,
             buffers: Buffers::new(),
         })
     }

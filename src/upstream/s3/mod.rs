@@ -4,7 +4,7 @@
 //! back is read with limits and checked against what was asked for: the service need not be trusted. No redirect is
 //! followed, nothing that it says reaches a client, and of its errors only the code reaches the log.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -32,6 +32,7 @@ mod list;
 mod list_uploads;
 mod multipart;
 mod object;
+mod probed;
 mod settings;
 mod tags;
 #[cfg(test)]
@@ -39,6 +40,7 @@ mod tests;
 mod upload;
 mod xml;
 
+pub use probed::ProbedService;
 pub use settings::{
     Addressing, CredentialsSource, Endpoint, EndpointFault, PayloadMode, S3Settings, Scheme, StaticCredentials,
 };
@@ -64,8 +66,9 @@ pub enum S3OpenError {
 
 /// An S3 service.
 pub struct S3Upstream {
-    client: Client,
+    client: Arc<Client>,
     clock: Clock,
+    payload: PayloadMode,
     capabilities: RwLock<Capabilities>,
 }
 
@@ -76,8 +79,9 @@ impl S3Upstream {
     /// # Errors
     /// Settings that cannot be used. Whether the service is there, and lets us in, is not asked here.
     pub async fn open(settings: S3Settings, clock: Clock) -> Result<Self, S3OpenError> {
-        let client = Client::open(settings, clock.clone()).await?;
-        Ok(Self { client, clock, capabilities: RwLock::new(Capabilities::PENDING) })
+        let payload = settings.payload;
+        let client = Arc::new(Client::open(settings, clock.clone()).await?);
+        Ok(Self { client, clock, payload, capabilities: RwLock::new(Capabilities::PENDING) })
     }
 
     /// Sets what a probe has found out.
@@ -93,7 +97,7 @@ impl S3Upstream {
 
     /// How a body goes up.
     fn payload_mode(&self) -> PayloadMode {
-        match self.client.payload {
+        match self.payload {
             PayloadMode::TrailerChecksum if self.capabilities().trailer_checksums => PayloadMode::TrailerChecksum,
             PayloadMode::TrailerChecksum | PayloadMode::Unsigned => PayloadMode::Unsigned,
         }

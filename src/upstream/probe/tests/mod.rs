@@ -143,6 +143,18 @@ async fn listings_that_tell_otherwise() {
     assert_eq!(findings.faults().len(), 1, "{findings}");
 }
 
+/// MinIO does so. Everything else can be used.
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_below_objects_that_are_not_listed() {
+    let findings = told(Lie::HidesBelowObjects).await;
+    assert_eq!(not_so(&findings), [Question::Beside], "{findings}");
+    assert_eq!(lost_keys(&findings), [], "{findings}");
+    assert!(findings.faults().is_empty());
+    let line = findings.lines().into_iter().find(|line| line.name == Question::Beside.name()).unwrap();
+    assert_eq!(line.verdict, Verdict::Shown);
+    assert!(line.in_words().contains("\"beside/a/b\" is not listed"), "{}", line.in_words());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn forgotten_tags() {
     let findings = told(Lie::ForgetsTags).await;
@@ -155,6 +167,7 @@ async fn keys_that_become_one_are_told_from_keys_that_are_refused() {
     for (lie, kind, fate) in [
         (Lie::SwallowsSlashes, KeyKind::EmptySegment, KeyFate::Changed),
         (Lie::RefusesSlashes, KeyKind::EmptySegment, KeyFate::Refused),
+        (Lie::DropsLeadingSlash, KeyKind::EmptySegment, KeyFate::Changed),
         (Lie::FoldsCase, KeyKind::Uppercase, KeyFate::Changed),
     ] {
         let findings = told(lie).await;
