@@ -22,6 +22,8 @@ pub enum WriteGuard {
     Exists,
     /// It has one of these client-visible ETags (`If-Match`).
     Matches(Vec<ETag>),
+    /// It is still exactly this stored object: of a copy onto itself, which must not bring back what was overwritten.
+    Stored(UpstreamEtag),
 }
 
 impl WriteGuard {
@@ -29,7 +31,8 @@ impl WriteGuard {
     fn admits(&self, etag: ETag) -> bool {
         match self {
             Self::None | Self::Exists => true,
-            Self::Absent => false,
+            // No ETag of a client's says whether it is the same stored object.
+            Self::Absent | Self::Stored(_) => false,
             Self::Matches(etags) => etags.contains(&etag),
         }
     }
@@ -89,6 +92,7 @@ impl Objects {
                     Err(error) => Err(upstream_error(error)),
                 }
             }
+            WriteGuard::Stored(etag) => Ok(WriteCondition::Matches(etag.clone())),
             WriteGuard::Exists | WriteGuard::Matches(_) => {
                 let known = self.current(bucket, key).await;
                 let is_confirmed = known.as_ref().is_ok_and(Current::is_confirmed);

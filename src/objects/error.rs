@@ -88,6 +88,12 @@ pub enum ObjectError {
         /// The sum.
         actual: u64,
     },
+    /// The source of a copy is no longer what was opened.
+    #[error("the source of the copy changed meanwhile")]
+    SourceChanged,
+    /// The source of a copy whose bytes would have to come through here is larger than S3 copies.
+    #[error("the source is too large for one copy")]
+    SourceTooLarge,
     /// A range to copy that is not inside the source.
     #[error("the range is not inside a source of {plaintext_bytes} bytes")]
     SourceRange {

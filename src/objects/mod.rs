@@ -10,8 +10,10 @@ use crate::base::Clock;
 use crate::hashing::Md5Lanes;
 use crate::keys::BucketKeys;
 use crate::store::index::Index;
-use crate::store::{BucketRow, Store};
-use crate::upstream::Upstream;
+use crate::store::{BucketRow, Store, UploadId};
+use crate::upstream::{Upstream, UpstreamUploadId};
+
+use self::in_progress::InProgress;
 
 mod able;
 mod buckets;
@@ -22,6 +24,7 @@ mod delete;
 mod error;
 mod facts;
 mod foreign;
+mod in_progress;
 mod list;
 mod open;
 mod policy;
@@ -37,7 +40,7 @@ mod upstreams;
 
 pub use claim::ClaimError;
 pub use condition::WriteGuard;
-pub use copy::CopyObject;
+pub use copy::{CopyFacts, CopyFrom, CopyTo, OpenCopy};
 pub use delete::Deleted;
 pub use error::{ChecksumConflict, ObjectError};
 pub use facts::{ListedFacts, ObjectFacts, Provenance};
@@ -50,7 +53,7 @@ pub use source::{BodyRefused, PlainSource};
 pub use upstreams::{AdoptBuckets, DEFAULT_UPSTREAM, Place, Upstreams};
 
 pub use upload::{
-    CompleteUpload, CompletedPart, CreateUpload, CreatedUpload, ListedPart, PartList, Swept, UploadEntry,
+    CompleteUpload, CompletedPart, CreateUpload, CreatedUpload, ListedPart, PartChecksum, PartList, Swept, UploadEntry,
     UploadListRequest, UploadListing, UploadPart, WrittenPart,
 };
 
@@ -61,6 +64,10 @@ pub struct Objects {
     /// Held while a bucket is made or removed: each is two steps, and the steps of two must not mix.
     bucket_changes: Arc<tokio::sync::Mutex<()>>,
     seen_foreign: Arc<foreign::SeenForeign>,
+    /// Copies that are made in an upload at the upstream: no row names those.
+    copies: InProgress<UpstreamUploadId>,
+    /// Uploads that a Complete of this process works on.
+    completing: InProgress<UploadId>,
 }
 
 /// What [`Objects`] stands on.
@@ -84,7 +91,13 @@ pub struct Foundations {
 impl Objects {
     /// Over its foundations.
     pub fn new(on: Foundations) -> Self {
-        Self { inner: Arc::new(on), bucket_changes: Arc::default(), seen_foreign: Arc::default() }
+        Self {
+            inner: Arc::new(on),
+            bucket_changes: Arc::default(),
+            seen_foreign: Arc::default(),
+            copies: InProgress::default(),
+            completing: InProgress::default(),
+        }
     }
 
     /// Where a bucket's objects are.

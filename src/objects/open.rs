@@ -35,6 +35,15 @@ pub struct Opened<D> {
     pub body: Option<PlainReader>,
 }
 
+/// What [`Objects::open`] found.
+pub(super) struct Found<D> {
+    pub(super) opened: Opened<D>,
+    /// Exactly this object, confirmed by the upstream.
+    pub(super) stored: StoredFacts,
+    /// What it is sealed under; `None` of a foreign one.
+    pub(super) dek: Option<Arc<UnwrappedDek>>,
+}
+
 /// A verified footer and where it came from.
 pub(super) struct Current {
     pub(super) facts: ObjectFacts,
@@ -67,11 +76,23 @@ impl Objects {
         version: Option<&VersionId>,
         select: impl Fn(&ObjectFacts) -> (D, Option<Range<u64>>),
     ) -> Result<Opened<D>, ObjectError> {
+        Ok(self.open(bucket, key, version, select).await?.opened)
+    }
+
+    /// The same, with all that is known of the object.
+    pub(super) async fn open<D>(
+        &self,
+        bucket: &BucketRow,
+        key: &ObjectKey,
+        version: Option<&VersionId>,
+        select: impl Fn(&ObjectFacts) -> (D, Option<Range<u64>>),
+    ) -> Result<Found<D>, ObjectError> {
         for _ in 0..=MAX_RESTARTS {
-            match self.get_sealed(bucket, key, version, &select).await {
+            match self.open_sealed(bucket, key, version, &select).await {
                 Err(ObjectError::Foreign { stored }) => {
+                    let looked_at = StoredFacts::clone(&stored);
                     if let Some(opened) = self.open_foreign(bucket, key, version, stored, &select).await? {
-                        return Ok(opened);
+                        return Ok(Found { opened, stored: looked_at, dek: None });
                     }
                 }
                 outcome => return outcome,
@@ -80,13 +101,13 @@ impl Objects {
         Err(changing())
     }
 
-    async fn get_sealed<D>(
+    async fn open_sealed<D>(
         &self,
         bucket: &BucketRow,
         key: &ObjectKey,
         version: Option<&VersionId>,
         select: impl Fn(&ObjectFacts) -> (D, Option<Range<u64>>),
-    ) -> Result<Opened<D>, ObjectError> {
+    ) -> Result<Found<D>, ObjectError> {
         let mut current = match version {
             None => self.current(bucket, key).await?,
             Some(_) => self.ask(bucket, key, version).await?,
@@ -98,7 +119,8 @@ impl Objects {
                 Some(Pinned { body, stored }) if stored.last_modified == current.facts.last_modified => {
                     let mut facts = current.facts;
                     facts.tag_count = stored.tag_count;
-                    return Ok(Opened { facts, decision, body });
+                    let opened = Opened { facts, decision, body };
+                    return Ok(Found { opened, stored, dek: Some(current.dek) });
                 }
                 Some(Pinned { stored, .. }) => Some(stored.last_modified),
                 None => None,
@@ -187,7 +209,7 @@ impl Objects {
         if version.is_none() {
             let written =
                 WrittenFooter { wrapped: footer.wrapped_dek(), footer_id: footer.footer_id(), bytes: footer_bytes };
-            self.remember(bucket, key, &facts, &stored, written).await;
+            self.remember_read(bucket, key, &facts, &stored, written).await;
         }
         Ok(Current { facts, footer, dek, stored, origin: Origin::Upstream { suffix } })
     }

@@ -193,7 +193,7 @@ impl Objects {
 
     /// The bucket was removed and made again under a body that took its time: nobody can read what was written, because
     /// it is bound to the bucket that is gone.
-    async fn take_back(&self, bucket: &BucketRow, key: &ObjectKey, stored: &StoredFacts) {
+    pub(super) async fn take_back(&self, bucket: &BucketRow, key: &ObjectKey, stored: &StoredFacts) {
         let object = ObjectRef::current(&bucket.name, key);
         let Ok(upstream) = self.upstream(bucket) else { return };
         let condition = match upstream.capabilities().conditional_writes.delete {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::base::{FooterId, ObjectKey, random};
 use crate::envelope::{Manifest, WrappedDek, open_record, seal_record};
 use crate::store::BucketRow;
-use crate::store::index::IndexRow;
+use crate::store::index::{IndexRow, MAX_FOOTER_BYTES};
 use crate::upstream::StoredFacts;
 
 use super::Objects;
@@ -53,6 +53,42 @@ impl Objects {
         let listed = ListedFacts::of(facts).encode();
         row.sealed_facts = seal_record(bucket_key.index_key(), &context(&row), random::bytes(), &listed).into();
         self.inner.index.record(row, Some(footer.bytes));
+    }
+
+    /// Remembers an object that was read. A footer that is too large for the index's file is gone after a restart, though
+    /// its row is there: it comes back into memory, and nothing is written.
+    pub(super) async fn remember_read(
+        &self,
+        bucket: &BucketRow,
+        key: &ObjectKey,
+        facts: &ObjectFacts,
+        stored: &StoredFacts,
+        footer: WrittenFooter<'_>,
+    ) {
+        if footer.bytes.len() > MAX_FOOTER_BYTES
+            && let Some(row) = self.inner.index.lookup(bucket.bucket_id, key).await
+            && self.is_row_of(bucket, &row, facts, stored, &footer).await
+        {
+            return self.inner.index.keep_footer(&row, footer.bytes);
+        }
+        self.remember(bucket, key, facts, stored, footer).await;
+    }
+
+    /// Whether a row says just what would be recorded now.
+    async fn is_row_of(
+        &self,
+        bucket: &BucketRow,
+        row: &IndexRow,
+        facts: &ObjectFacts,
+        stored: &StoredFacts,
+        footer: &WrittenFooter<'_>,
+    ) -> bool {
+        let same = *row.upstream_etag == *stored.etag.0
+            && row.stored_bytes == stored.stored_bytes
+            && row.plaintext_bytes == facts.plaintext_bytes()
+            && row.footer_id == footer.footer_id
+            && row.key_id == footer.wrapped.key_id();
+        same && self.listed_facts(bucket, row).await.is_ok_and(|listed| listed == ListedFacts::of(facts))
     }
 
     /// Puts what was just written into the index, and says what it is.

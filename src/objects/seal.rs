@@ -38,6 +38,14 @@ pub(super) struct Sealed {
 /// Makes M || T once everything is known. Its length was promised before.
 pub(super) type FooterMaker<'a> = Box<dyn FnOnce(&Sealed) -> Result<Vec<u8>, ObjectError> + Send + 'a>;
 
+/// Hears what was sealed before the last of it is released: what it notes down is there whatever becomes of the answer.
+/// Its error refuses the body.
+#[async_trait]
+pub(super) trait BeforeEnd: Send {
+    /// Everything is verified, and the last segment is held.
+    async fn sealed(&mut self, sealed: &Sealed) -> Result<(), ObjectError>;
+}
+
 /// Seals a [`PlainSource`] part by part; afterwards [`SealingSource::finish`] tells how it went.
 pub(super) struct SealingSource<'a> {
     plain: &'a mut dyn PlainSource,
@@ -49,6 +57,7 @@ pub(super) struct SealingSource<'a> {
     hasher: Option<BodyHasher>,
     sealed: Vec<SealedPart>,
     footer: Option<FooterMaker<'a>>,
+    before_end: Option<&'a mut dyn BeforeEnd>,
     tail: Bytes,
     outcome: Option<Result<Sealed, ObjectError>>,
 }
@@ -79,9 +88,16 @@ impl<'a> SealingSource<'a> {
             hasher: Some(hasher),
             sealed: Vec::new(),
             footer,
+            before_end: None,
             tail: Bytes::new(),
             outcome: None,
         })
+    }
+
+    /// With somebody who hears of the end before it goes out.
+    pub(super) fn before_end(mut self, hears: &'a mut dyn BeforeEnd) -> Self {
+        self.before_end = Some(hears);
+        self
     }
 
     /// The salt of the first part.
@@ -128,7 +144,7 @@ impl<'a> SealingSource<'a> {
             self.sealed.push(part);
             self.current = following.map(|part| start(self.dek.keys(), part, random::bytes())).transpose()?;
             if let Some(digests) = verified {
-                self.close(digests)?;
+                self.close(digests).await?;
                 written += self.drain_tail(&mut into[written..]);
             }
         }
@@ -145,8 +161,11 @@ impl<'a> SealingSource<'a> {
         Ok(digests)
     }
 
-    fn close(&mut self, digests: Digests) -> Result<(), ObjectError> {
+    async fn close(&mut self, digests: Digests) -> Result<(), ObjectError> {
         let sealed = Sealed { parts: std::mem::take(&mut self.sealed), digests };
+        if let Some(hears) = self.before_end.take() {
+            hears.sealed(&sealed).await?;
+        }
         if let Some(make) = self.footer.take() {
             self.tail = Bytes::from(make(&sealed)?);
         }

@@ -34,7 +34,7 @@ pub use bucket_keys::BucketKeyRow;
 pub use buckets::BucketRow;
 pub use deployment::DeploymentRow;
 pub use error::StoreError;
-pub use parts::{PartInserted, PartPlace, PartRow};
+pub use parts::{MAX_ATTEMPTS, PartInserted, PartPlace, PartRow};
 pub use principals::{PrincipalKind, PrincipalRow};
 pub use uploads::{CompleteBegun, PartBegun, UploadId, UploadMarker, UploadRow, UploadState};
 

@@ -9,18 +9,23 @@ use crate::base::{PartNumber, Timestamp};
 
 /// How many finished attempts of one part number are kept. Several are needed, because the upstream's ListParts decides
 /// which of two concurrent attempts is the part; without a limit a client that sends one part forever fills the disk.
-const MAX_ATTEMPTS: i64 = 32;
+pub const MAX_ATTEMPTS: i64 = 32;
+
+/// In the place of an upstream ETag that is not known yet; a real one is never empty.
+const NO_ETAG: &str = "";
 
 /// Where an attempt's ciphertext is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartPlace {
+    /// Its last bytes are about to go up to the upstream, or went up and the answer never came.
+    Sent,
     /// A part at the upstream, with this upstream ETag.
     Upstream(String),
     /// Held back: a temporary object of this key in the internal bucket.
     Held(String),
 }
 
-/// A finished attempt at a part.
+/// An attempt at a part.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PartRow {
     /// Its number.
@@ -35,7 +40,8 @@ pub struct PartRow {
     pub place: PartPlace,
     /// Stored length.
     pub stored_bytes: u64,
-    /// Rising within an upload, in the order in which rows were written; given by [`Store::insert_part`].
+    /// Rising within an upload, in the order in which rows were last written; given by [`Store::insert_part`] and
+    /// [`Store::answer_part`].
     pub finished_seq: u64,
     /// When it finished; S3's LastModified.
     pub modified: Timestamp,
@@ -51,7 +57,7 @@ pub struct PartInserted {
 }
 
 impl Store {
-    /// Adds a finished attempt (`finished_seq` is given here). [`StoreError::NoParent`] when the upload is gone or over.
+    /// Adds an attempt (`finished_seq` is given here). [`StoreError::NoParent`] when the upload is gone or over.
     pub async fn insert_part(&self, upload: &UploadId, part: PartRow) -> Result<PartInserted, StoreError> {
         let upload = upload.as_str().to_owned();
         let plaintext_bytes = signed(part.plaintext_bytes, "plaintext_bytes")?;
@@ -59,6 +65,7 @@ impl Store {
         self.write(move |connection| {
             Box::pin(async move {
                 let (etag, held) = match part.place {
+                    PartPlace::Sent => (Some(NO_ETAG.to_owned()), None),
                     PartPlace::Upstream(etag) => (Some(etag), None),
                     PartPlace::Held(key) => (None, Some(key)),
                 };
@@ -96,6 +103,38 @@ impl Store {
                     finished_seq: number(&inserted, "finished_seq")?,
                     dropped_held_keys: held.filter_map(Result::transpose).collect::<Result<_, _>>()?,
                 })
+            })
+        })
+        .await
+    }
+
+    /// Puts the upstream's answer to an attempt that was [`PartPlace::Sent`] into its row, which becomes the last one.
+    /// [`StoreError::NoParent`] when the upload is gone or over, or so many others came meanwhile that the row is.
+    pub async fn answer_part(
+        &self,
+        upload: &UploadId,
+        number: PartNumber,
+        salt: [u8; 24],
+        etag: String,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let upload = upload.as_str().to_owned();
+        self.write(move |connection| {
+            Box::pin(async move {
+                let done = sqlx::query(
+                    "UPDATE parts SET upstream_etag = $1, modified = $2, \
+                     finished_seq = (SELECT MAX(finished_seq) FROM parts WHERE upload_id = $3) + 1 \
+                     WHERE upload_id = $3 AND number = $4 AND salt = $5 \
+                     AND EXISTS (SELECT 1 FROM uploads WHERE upload_id = $3 AND state IN (1, 2))",
+                )
+                .bind(etag)
+                .bind(at.unix_millis())
+                .bind(upload)
+                .bind(i64::from(number.get()))
+                .bind(salt.to_vec())
+                .execute(connection)
+                .await?;
+                if done.rows_affected() == 1 { Ok(()) } else { Err(StoreError::NoParent) }
             })
         })
         .await
@@ -158,7 +197,8 @@ impl Store {
 
 impl PartRow {
     fn decode(row: &SqliteRow) -> Result<Self, StoreError> {
-        let place = match (row.try_get("upstream_etag")?, row.try_get("held_key")?) {
+        let place = match (row.try_get::<Option<String>, _>("upstream_etag")?, row.try_get("held_key")?) {
+            (Some(etag), None) if etag == NO_ETAG => PartPlace::Sent,
             (Some(etag), None) => PartPlace::Upstream(etag),
             (None, Some(key)) => PartPlace::Held(key),
             _ => return Err(StoreError::odd_row("held_key")),

@@ -19,6 +19,8 @@ pub mod s3;
 mod special_keys;
 #[cfg(test)]
 pub(crate) mod suite;
+#[cfg(test)]
+pub(crate) mod watched;
 
 pub use capabilities::{Capabilities, ConditionalWrites, Proof, ShortBodies};
 pub use special_keys::{KeyFate, KeyKind, SpecialKeys};

@@ -48,6 +48,10 @@ fn place(error: &ObjectError) -> Failure {
         ObjectError::Checksum(conflict) => checksum(*conflict),
         ObjectError::ObjectSizeMismatch { declared: _, actual: _ } => Failure::client(Code::InvalidRequest)
             .saying("The provided 'x-amz-mp-object-size' header does not match the size of the uploaded parts."),
+        ObjectError::SourceChanged => Failure::client(Code::ConditionalRequestConflict),
+        ObjectError::SourceTooLarge => Failure::client(Code::InvalidRequest).saying(
+            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+        ),
         ObjectError::SourceRange { plaintext_bytes } => Failure::client(Code::InvalidArgument)
             .saying(format!("Range specified is not valid for source object of size: {plaintext_bytes}")),
         // Whoever owns the source says why (`super::body`); this is what is left where nobody did.

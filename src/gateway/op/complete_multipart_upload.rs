@@ -13,7 +13,7 @@ use crate::gateway::error::{Code, Failure};
 use crate::gateway::keep_alive;
 use crate::gateway::reply::Reply;
 use crate::gateway::terms;
-use crate::objects::{CompleteUpload, CompletedPart};
+use crate::objects::{CompleteUpload, CompletedPart, ObjectError};
 use crate::s3::request::CompleteMultipartUploadRequest;
 use crate::s3::xml::{self, CompletedUpload, MAX_COMPLETE_XML_BYTES};
 use crate::s3::{answer as headers, xml::complete_multipart_upload};
@@ -31,8 +31,12 @@ pub(super) async fn answer(
     let listed =
         complete_multipart_upload(&document).map_err(|fault| Failure::from(fault).about_upload(&request.upload_id))?;
     let parts: Vec<CompletedPart> = listed
-        .into_iter()
-        .map(|part| CompletedPart { number: part.number, etag: terms::part_etag(&part.etag), digests: part.checksums })
+        .iter()
+        .map(|part| CompletedPart {
+            number: part.number,
+            etag: terms::part_etag(&part.etag),
+            digests: part.checksums.clone(),
+        })
         .collect();
     // A composite value says how many parts it is over.
     let claimed = request.checksum.and_then(|claim| claim.parts);
@@ -53,7 +57,7 @@ pub(super) async fn answer(
             guard: terms::guard(&request.condition),
         };
         let completed = gateway.parts.objects.complete_upload(complete).await;
-        let written = completed.map_err(|error| Failure::from(error).about_upload(&request.upload_id))?;
+        let written = completed.map_err(|error| refused(error, &request.upload_id, &listed))?;
         let document = xml::complete_multipart_upload_result(&CompletedUpload {
             location: &location,
             bucket: &request.bucket,
@@ -68,6 +72,20 @@ pub(super) async fn answer(
         running.await.unwrap_or_else(|_panicked| Err(Failure::internal("completing an upload panicked")))
     };
     keep_alive::answer(Box::pin(outcome), call.place.clone()).await
+}
+
+/// With the ETag that the client listed, where the refusal is about one part.
+fn refused(error: ObjectError, upload_id: &str, listed: &[xml::CompletedPart]) -> Failure {
+    let about = match error {
+        ObjectError::InvalidPart { number } | ObjectError::PartTooSmall { number, .. } => Some(number),
+        _ => None,
+    };
+    let failure = Failure::from(error).about_upload(upload_id);
+    match listed.iter().find(|part| Some(part.number) == about) {
+        // S3 writes it without quotes here.
+        Some(part) => failure.and("ETag", part.etag.trim_matches('"')),
+        None => failure,
+    }
 }
 
 /// Where the object is, as this client names us.

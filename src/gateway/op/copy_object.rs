@@ -3,21 +3,19 @@
 use std::sync::Arc;
 
 use crate::authz::Permitted;
+use crate::base::PrincipalId;
 use crate::gateway::call::Call;
 use crate::gateway::error::{Code, Failure};
 use crate::gateway::keep_alive;
 use crate::gateway::reply::Reply;
 use crate::gateway::terms;
-use crate::objects::{CopyObject, NewObject, ObjectFacts};
+use crate::objects::{CopyFacts, CopyFrom, CopyTo, NewObject, ObjectError, ObjectFacts, Objects, Written};
 use crate::s3::conditions::{ReadConditions, Verdict};
 use crate::s3::copy_source::CopySource;
 use crate::s3::request::{CopyObjectRequest, Metadata, Tagging};
 use crate::s3::{Operation, answer, xml};
 use crate::store::BucketRow;
 use crate::upstream::Tags;
-
-/// S3: CopyObject copies at most 5 GiB; above it is UploadPartCopy's.
-const MAX_COPY_BYTES: u64 = 5 << 30;
 
 /// Answers it.
 pub(super) async fn answer(
@@ -30,19 +28,66 @@ pub(super) async fn answer(
     let (permit, request) = permitted.into_parts();
     let source_bucket = permitted_source(call, &request.source).await?;
     let now = call.clock().now();
-    let select = |facts: &ObjectFacts| match admit(&request.source_conditions, facts, now) {
-        Ok(()) => (Ok(()), Some(0..facts.plaintext_bytes())),
-        Err(refusal) => (Err(refusal), None),
+    let from = CopyFrom { bucket: source_bucket.clone(), key: request.source.key.clone(), version: None };
+    let to = CopyTo {
+        bucket: bucket.clone(),
+        key: request.key.clone(),
+        checksum: request.checksum_algorithm,
+        guard: terms::guard(&request.condition),
     };
-    let source = call.objects().get(&source_bucket, &request.source.key, None, select).await;
-    let source = source.map_err(|error| Failure::from(error).about_key(&request.source.key))?;
-    source.decision.map_err(Refusal::failure)?;
+    let admit = {
+        let conditions = request.source_conditions.clone();
+        move |facts: &ObjectFacts| check_source(&conditions, facts, now)
+    };
+    let open = call.objects().open_copy(from.clone(), to.clone(), &admit).await;
+    let open = open.map_err(|error| Failure::from(error).about_key(&from.key))?;
+    open.admitted.map_err(Refusal::failure)?;
+    let tags = CopiedTags::of(call, &request, &source_bucket, &open.facts)?;
 
-    let tags = match request.tagging.clone() {
-        Tagging::Replace(tags) => tags.into_pairs(),
-        Tagging::Copy => source_tags(call, &source_bucket, &request.source, &source.facts).await?,
+    let (gateway, owner) = (Arc::clone(call.gateway), permit.principal());
+    let outcome = async move {
+        let objects = &gateway.parts.objects;
+        let mut open = open;
+        let mut tries_left = 1;
+        let written = loop {
+            let new = new_facts(objects, &request, &from, &tags, &open.facts, owner).await?;
+            match objects.copy(open, new).await {
+                // Replaced meanwhile: once more from what is there now, if the client wants that, too.
+                Err(ObjectError::SourceChanged) if tries_left > 0 => {
+                    tries_left -= 1;
+                    let again = objects.open_copy(from.clone(), to.clone(), &admit).await;
+                    open = again.map_err(|error| Failure::from(error).about_key(&from.key))?;
+                    open.admitted.map_err(Refusal::failure)?;
+                }
+                outcome => break outcome?,
+            }
+        };
+        Ok(document(&written))
     };
-    let owner = permit.principal();
+    keep_alive::answer(Box::pin(outcome), call.place.clone()).await
+}
+
+fn document(written: &Written) -> Reply {
+    let document = xml::copy_object_result(written.etag, written.last_modified, written.checksum.as_ref());
+    Reply::xml(document).with(answer::put_headers(None, None))
+}
+
+/// What the copy says of itself, by the directives of the request.
+async fn new_facts(
+    objects: &Objects,
+    request: &CopyObjectRequest,
+    from: &CopyFrom,
+    tags: &CopiedTags,
+    facts: &ObjectFacts,
+    owner: PrincipalId,
+) -> Result<CopyFacts, Failure> {
+    let tags = match tags {
+        CopiedTags::These(tags) => tags.clone(),
+        CopiedTags::Source | CopiedTags::None if facts.tag_count == 0 => Tags::new(),
+        CopiedTags::Source => objects.tags(&from.bucket, &from.key).await?,
+        // The caller's right to tags was not asked for when there were none.
+        CopiedTags::None => return Err(ObjectError::SourceChanged.into()),
+    };
     let replace = match request.metadata.clone() {
         Metadata::Copy => None,
         Metadata::Replace(content, metadata) => Some(NewObject {
@@ -52,24 +97,37 @@ pub(super) async fn answer(
             tags: tags.clone(),
         }),
     };
-    let (gateway, bucket) = (Arc::clone(call.gateway), bucket.clone());
-    let mut source = source;
-    let outcome = async move {
-        let copy = CopyObject {
-            bucket: &bucket,
-            key: &request.key,
-            source: &mut source,
-            replace,
-            owner,
-            tags,
-            checksum: request.checksum_algorithm,
-            guard: terms::guard(&request.condition),
-        };
-        let written = gateway.parts.objects.copy(copy).await?;
-        let document = xml::copy_object_result(written.etag, written.last_modified, written.checksum.as_ref());
-        Ok(Reply::xml(document).with(answer::put_headers(None, None)))
-    };
-    keep_alive::answer(Box::pin(outcome), call.place.clone()).await
+    Ok(CopyFacts { replace, owner, tags })
+}
+
+/// Which tags the copy gets.
+enum CopiedTags {
+    /// The client's.
+    These(Tags),
+    /// The source's, which the caller may read.
+    Source,
+    /// The source has none.
+    None,
+}
+
+impl CopiedTags {
+    /// The tags of the source are a right of their own.
+    fn of(
+        call: &Call<'_>,
+        request: &CopyObjectRequest,
+        bucket: &BucketRow,
+        facts: &ObjectFacts,
+    ) -> Result<Self, Failure> {
+        match request.tagging.clone() {
+            Tagging::Replace(tags) => Ok(Self::These(tags.into_pairs())),
+            Tagging::Copy if facts.tag_count == 0 => Ok(Self::None),
+            Tagging::Copy => {
+                let version = terms::version_name(request.source.version);
+                call.permit_object(Operation::GetObjectTagging, bucket, &request.source.key, version)?;
+                Ok(Self::Source)
+            }
+        }
+    }
 }
 
 /// A copy with a body would be a PUT whose body is ignored.
@@ -94,8 +152,6 @@ pub(super) async fn permitted_source(call: &Call<'_>, source: &CopySource) -> Re
 pub(super) enum Refusal {
     /// The condition of this header does not hold.
     Condition(&'static str),
-    /// More than one CopyObject copies.
-    TooLarge,
 }
 
 impl Refusal {
@@ -103,9 +159,6 @@ impl Refusal {
     pub(super) fn failure(self) -> Failure {
         match self {
             Self::Condition(header) => Failure::client(Code::PreconditionFailed).and("Condition", header),
-            Self::TooLarge => Failure::client(Code::InvalidRequest).saying(
-                "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
-            ),
         }
     }
 }
@@ -122,23 +175,4 @@ pub(super) fn check_source(
         // Not an outcome for a source; were it one, nothing would be copied.
         Verdict::NotModified => Err(Refusal::Condition("x-amz-copy-source-If-None-Match")),
     }
-}
-
-fn admit(conditions: &ReadConditions, facts: &ObjectFacts, now: crate::base::Timestamp) -> Result<(), Refusal> {
-    check_source(conditions, facts, now)?;
-    if facts.plaintext_bytes() > MAX_COPY_BYTES { Err(Refusal::TooLarge) } else { Ok(()) }
-}
-
-async fn source_tags(
-    call: &Call<'_>,
-    bucket: &BucketRow,
-    source: &CopySource,
-    facts: &ObjectFacts,
-) -> Result<Tags, Failure> {
-    if facts.tag_count == 0 {
-        return Ok(Tags::new());
-    }
-    // The tags are a right of their own.
-    call.permit_object(Operation::GetObjectTagging, bucket, &source.key, terms::version_name(source.version))?;
-    Ok(call.objects().tags(bucket, &source.key).await?)
 }

@@ -6,6 +6,7 @@ use crate::gateway::error::Failure;
 use crate::gateway::reply::Reply;
 use crate::gateway::terms;
 use crate::objects::{UploadListRequest, UploadListing};
+use crate::s3::checksum::MultipartChecksum;
 use crate::s3::request::ListMultipartUploadsRequest;
 use crate::s3::xml::{self, NextUpload, UploadEntry, UploadPage};
 use crate::store::BucketRow;
@@ -35,8 +36,7 @@ pub(super) async fn answer(
             key: upload.key.as_str(),
             upload_id: &upload.upload_id,
             initiated: upload.initiated,
-            // Sealed with the upload; ListParts shows it.
-            checksum: None,
+            checksum: upload.checksum.map(|(algorithm, kind)| MultipartChecksum { algorithm, kind }),
         })
         .collect();
     let page = UploadPage {

@@ -7,7 +7,7 @@ use crate::gateway::body::Arriving;
 use crate::gateway::call::Call;
 use crate::gateway::error::Failure;
 use crate::gateway::reply::Reply;
-use crate::objects::{ObjectError, UploadPart};
+use crate::objects::{ObjectError, PartChecksum, UploadPart};
 use crate::s3::answer;
 use crate::s3::request::UploadPartRequest;
 use crate::store::BucketRow;
@@ -29,7 +29,7 @@ pub(super) async fn answer(
         upload_id: &request.upload_id,
         number: request.part_number,
         plaintext_bytes,
-        declared: request.checksums.checksum.algorithm(),
+        checksum: request.checksums.checksum.algorithm().map_or(PartChecksum::Unsent, PartChecksum::Sent),
     };
     let mut upload = body.upload(call.who.payload(), request.checksums, plaintext_bytes);
     let outcome = call.objects().upload_part(part, &mut upload).await;

@@ -8,7 +8,7 @@ use crate::gateway::call::Call;
 use crate::gateway::error::{Code, Failure};
 use crate::gateway::keep_alive;
 use crate::gateway::reply::Reply;
-use crate::objects::{ObjectError, ObjectFacts, UploadPart};
+use crate::objects::{ObjectError, ObjectFacts, PartChecksum, UploadPart};
 use crate::s3::request::UploadPartCopyRequest;
 use crate::s3::{answer, xml};
 use crate::store::BucketRow;
@@ -46,7 +46,7 @@ pub(super) async fn answer(
             upload_id: &request.upload_id,
             number: request.part_number,
             plaintext_bytes: reader.remaining(),
-            declared: None,
+            checksum: PartChecksum::Made,
         };
         let written = match gateway.parts.objects.upload_part(part, &mut reader).await {
             Ok(written) => written,

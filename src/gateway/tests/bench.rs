@@ -33,6 +33,7 @@ use crate::store::Store;
 use crate::store::index::Index;
 use crate::upstream::Upstream;
 use crate::upstream::local::LocalUpstream;
+use crate::upstream::watched::Watched;
 
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50_000);
 const HOST: &str = "s3.test";
@@ -80,6 +81,7 @@ pub(super) struct Bench {
     pub(super) gateway: Arc<Gateway>,
     pub(super) data: TempDir,
     pub(super) keyring: Arc<MemoryKeyring>,
+    pub(super) upstream: Arc<Watched>,
 }
 
 /// An answer, read to its end.
@@ -225,14 +227,15 @@ impl Bench {
     pub(super) async fn with_limits(limits: GatewayLimits) -> Self {
         let data = TempDir::new().expect("a directory");
         let clock = Clock::System;
-        let upstream = LocalUpstream::open(&data.path().join("objects"), clock.clone()).await.expect("an upstream");
+        let local = LocalUpstream::open(&data.path().join("objects"), clock.clone()).await.expect("an upstream");
+        let upstream = Arc::new(Watched::new(Arc::new(local)));
         let internal_bucket = BucketName::parse("crypt-keeper-internal").expect("a name");
         upstream.create_bucket(&internal_bucket).await.expect("a bucket");
         let state = format!("sqlite:{}", data.path().join("state.db").display());
         let keyring = Arc::new(MemoryKeyring::new("memory"));
         let records = Arc::new(MemoryRecords::default());
         let objects = Objects::new(Foundations {
-            upstreams: Upstreams::one(Arc::new(upstream), internal_bucket),
+            upstreams: Upstreams::one(upstream.clone(), internal_bucket),
             policies: BucketPolicies::default(),
             keys: BucketKeys::new(keyring.clone(), records, clock.clone(), CacheLimits::default()),
             store: Store::open(&state).await.expect("a database"),
@@ -251,7 +254,7 @@ impl Bench {
             limits,
             metrics: Arc::new(Metrics::new()),
         });
-        Self { gateway, data, keyring }
+        Self { gateway, data, keyring, upstream }
     }
 
     /// A fresh gateway with the bucket `data`.

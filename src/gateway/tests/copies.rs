@@ -106,3 +106,85 @@ async fn another_checksum_is_computed_when_asked_for() {
     let shown = bench.send(Send::new("HEAD", "/data/copy").header("x-amz-checksum-mode", "ENABLED")).await;
     assert_eq!(shown.header("x-amz-checksum-crc32"), Some(super::bodies::CRC32_OF_HELLO));
 }
+
+const LARGE: usize = 6 << 20;
+
+/// Inside a bucket the bytes stay where they are; a client cannot tell.
+#[tokio::test]
+async fn a_large_copy_moves_no_data() {
+    let bench = Bench::new().await;
+    let source = Send::new("PUT", "/data/key").header("content-type", "text/plain").header("x-amz-meta-a", "b");
+    let put = bench.send(source.header("x-amz-tagging", "t=1").body(vec![7; LARGE])).await.expect(200);
+    bench.upstream.take_bytes();
+    let copied = bench.send(copy("/data/copy", "data/key")).await.expect(200);
+    assert!(bench.upstream.take_bytes().0 < 1024);
+    let etag = put.header("etag").expect("one");
+    assert_eq!(copied.element("ETag").map(|etag| etag.replace("&quot;", "\"")).as_deref(), Some(etag));
+    let got = bench.get("/data/copy").await.expect(200);
+    assert!(got.bytes() == vec![7; LARGE]);
+    for (name, value) in
+        [("etag", etag), ("content-type", "text/plain"), ("x-amz-meta-a", "b"), ("x-amz-tagging-count", "1")]
+    {
+        assert_eq!(got.header(name), Some(value));
+    }
+    let replaced = copy("/data/key", "data/key").header("x-amz-metadata-directive", "REPLACE");
+    bench.send(replaced.header("x-amz-meta-c", "d")).await.expect(200);
+    assert!(bench.upstream.take_seen().contains(&"upload_part_copy"));
+    let got = bench.get("/data/key").await.expect(200);
+    assert!(got.bytes() == vec![7; LARGE]);
+    assert_eq!((got.header("x-amz-meta-a"), got.header("x-amz-meta-c")), (None, Some("d")));
+    let uploads = bench.get("/data?uploads").await.expect(200);
+    assert_eq!(uploads.element("UploadId"), None, "a copy's upload is nobody's");
+
+    bench.send(Send::new("PUT", "/other")).await.expect(200);
+    bench.upstream.take_seen();
+    bench.send(copy("/other/copy", "data/key")).await.expect(200);
+    assert!(!bench.upstream.take_seen().contains(&"upload_part_copy"), "a bucket has keys of its own");
+    assert!(bench.get("/other/copy").await.bytes() == vec![7; LARGE]);
+}
+
+/// Replaced while it is copied: what is there now is copied, whole, if the client wants that, too.
+#[tokio::test]
+async fn a_source_that_changes_is_copied_as_it_is_then() {
+    let old_etag = {
+        let bench = Bench::new().await;
+        bench.put("/data/key", vec![1; LARGE]).await.expect(200).header("etag").expect("one").to_owned()
+    };
+    for (condition, status) in [(None, 200), (Some(old_etag.as_str()), 412)] {
+        let bench = Bench::new().await;
+        bench.put("/data/key", vec![1; LARGE]).await.expect(200);
+        let pause = bench.upstream.pause_after("create_multipart");
+        let mut request = copy("/data/copy", "data/key");
+        if let Some(etag) = condition {
+            request = request.header("x-amz-copy-source-if-match", etag);
+        }
+        let changing = async {
+            pause.reached.notified().await;
+            bench.put("/data/key", vec![2; LARGE + 1]).await.expect(200);
+            pause.go_on.notify_one();
+        };
+        let (copied, ()) = tokio::join!(bench.send(request), changing);
+        assert_eq!(copied.status.as_u16(), status, "{}", copied.text());
+        match condition {
+            None => assert!(bench.get("/data/copy").await.bytes() == vec![2; LARGE + 1]),
+            Some(_) => drop(bench.get("/data/copy").await.refused(404, "NoSuchKey")),
+        }
+    }
+}
+
+/// The new source has tags; the caller's right to them was never asked for.
+#[tokio::test]
+async fn tags_that_came_meanwhile_are_not_copied_unasked() {
+    let bench = Bench::new().await;
+    bench.put("/data/key", vec![1; LARGE]).await.expect(200);
+    let pause = bench.upstream.pause_after("create_multipart");
+    let changing = async {
+        pause.reached.notified().await;
+        let tagged = Send::new("PUT", "/data/key").header("x-amz-tagging", "t=1").body(vec![2; LARGE]);
+        bench.send(tagged).await.expect(200);
+        pause.go_on.notify_one();
+    };
+    let (copied, ()) = tokio::join!(bench.send(copy("/data/copy", "data/key")), changing);
+    copied.refused(409, "ConditionalRequestConflict");
+    bench.get("/data/copy").await.refused(404, "NoSuchKey");
+}

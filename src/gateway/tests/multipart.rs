@@ -119,10 +119,15 @@ async fn lists_of_parts_that_are_wrong() {
     let wrong = upload.complete(&[(1, &other)]).await.refused(400, "InvalidPart");
     assert_eq!(wrong.element("PartNumber").as_deref(), Some("1"));
     assert_eq!(wrong.element("UploadId").as_deref(), Some(upload.id.as_str()));
+    assert_eq!(wrong.element("ETag").as_deref(), Some(other.trim_matches('"')));
     upload.complete(&[(3, &other)]).await.refused(400, "InvalidPart");
-    upload.complete(&[(1, "nonsense")]).await.refused(400, "InvalidPart");
+    let nonsense = upload.complete(&[(1, "nonsense")]).await.refused(400, "InvalidPart");
+    assert_eq!(nonsense.element("ETag").as_deref(), Some("nonsense"));
     let tiny = upload.complete(&[(1, &small), (2, &other)]).await.refused(400, "EntityTooSmall");
     assert_eq!(tiny.element("ProposedSize").as_deref(), Some("100"));
+    assert_eq!(tiny.element("MinSizeAllowed").as_deref(), Some("5242880"));
+    assert_eq!(tiny.element("PartNumber").as_deref(), Some("1"));
+    assert_eq!(tiny.element("ETag").as_deref(), Some(small.trim_matches('"')));
     let sized = upload.complete_with(&[(2, &other)], &[("x-amz-mp-object-size", "99")]).await;
     sized.refused(400, "InvalidRequest");
     let guarded = upload.complete_with(&[(2, &other)], &[("if-match", "\"x\"")]).await;
@@ -194,6 +199,10 @@ async fn checksums_of_parts_and_object() {
     let part = etag(&part);
     let listed = bench.get(&upload.target("")).await.expect(200);
     assert_eq!(listed.element("ChecksumCRC32").as_deref(), Some(super::bodies::CRC32_OF_HELLO));
+    for listed in [listed, bench.get("/data?uploads").await.expect(200)] {
+        assert_eq!(listed.element("ChecksumAlgorithm").as_deref(), Some("CRC32"));
+        assert_eq!(listed.element("ChecksumType").as_deref(), Some("COMPOSITE"));
+    }
     let wrong = upload.complete_with(&[(1, &part)], &[("x-amz-checksum-type", "FULL_OBJECT")]).await;
     wrong.refused(400, "InvalidRequest");
     let done = upload.complete(&[(1, &part)]).await.expect(200);
@@ -253,4 +262,113 @@ async fn parts_out_of_objects() {
     let part = copied.element("ETag").expect("one").replace("&quot;", "\"");
     upload.complete(&[(1, &part)]).await.expect(200);
     assert!(bench.get("/data/key").await.bytes() == &source[16_383..=40_000]);
+}
+
+/// No client can send a checksum with a copy; the upload's is made all the same.
+#[tokio::test]
+async fn copied_parts_have_the_checksum_of_their_upload() {
+    let bench = Bench::new().await;
+    bench.put("/data/source", "hello").await.expect(200);
+    let upload = Upload::begin(&bench, &[("x-amz-checksum-algorithm", "CRC32")]).await;
+    upload.part(1, b"hello".to_vec()).await.refused(400, "InvalidRequest");
+    let target = upload.target("partNumber=1&");
+    let copy = Send::new("PUT", &target).header("x-amz-copy-source", "data/source");
+    let copied = bench.send(copy).await.expect(200);
+    assert_eq!(copied.element("ChecksumCRC32").as_deref(), Some(super::bodies::CRC32_OF_HELLO));
+    let part = copied.element("ETag").expect("one").replace("&quot;", "\"");
+    let done = upload.complete(&[(1, &part)]).await.expect(200);
+    assert_eq!(done.element("ChecksumType").as_deref(), Some("COMPOSITE"));
+    assert_eq!(bench.get("/data/key").await.bytes(), b"hello");
+}
+
+#[tokio::test]
+async fn empty_objects_are_sources_too() {
+    let bench = Bench::new().await;
+    bench.put("/data/empty", "").await.expect(200);
+    let upload = Upload::begin(&bench, &[]).await;
+    let target = upload.target("partNumber=1&");
+    let copy = || Send::new("PUT", &target).header("x-amz-copy-source", "data/empty");
+    let ranged = copy().header("x-amz-copy-source-range", "bytes=0-0");
+    bench.send(ranged).await.refused(400, "InvalidArgument");
+    let part = bench.send(copy()).await.expect(200).element("ETag").expect("one").replace("&quot;", "\"");
+    assert_eq!(part, "\"d41d8cd98f00b204e9800998ecf8427e\"");
+    upload.complete(&[(1, &part)]).await.expect(200);
+    assert_eq!(bench.get("/data/key").await.expect(200).bytes(), b"");
+}
+
+/// No number is left above it for what the proxy adds.
+#[tokio::test]
+async fn part_number_ten_thousand() {
+    let bench = Bench::new().await;
+    let upload = Upload::begin(&bench, &[]).await;
+    let (one, last) = (vec![1; PART], vec![2; PART + 1]);
+    let first = etag(&upload.part(9_999, one.clone()).await.expect(200));
+    let second = etag(&upload.part(10_000, last.clone()).await.expect(200));
+    upload.part(10_001, vec![3]).await.refused(400, "InvalidArgument");
+    upload.complete(&[(9_999, &first), (10_000, &second)]).await.expect(200);
+    assert!(bench.get("/data/key").await.bytes() == [one, last.clone()].concat());
+    let part = bench.get("/data/key?partNumber=10000").await.expect(206);
+    assert!(part.bytes() == last);
+    assert_eq!(part.header("x-amz-mp-parts-count"), Some("2"));
+}
+
+#[tokio::test]
+async fn fewer_parts_then_a_failure_then_all() {
+    let bench = Bench::new().await;
+    let upload = Upload::begin(&bench, &[]).await;
+    let bodies = [vec![1; PART], vec![2; PART], vec![3; 3]];
+    let mut tags = Vec::new();
+    for (number, body) in (1..).zip(&bodies) {
+        tags.push(etag(&upload.part(number, body.clone()).await.expect(200)));
+    }
+    bench.upstream.swallow_next_part();
+    assert!(upload.complete(&[(1, &tags[0])]).await.status.is_server_error());
+    bench.get("/data/key").await.refused(404, "NoSuchKey");
+    let all = [(1, tags[0].as_str()), (2, tags[1].as_str()), (3, tags[2].as_str())];
+    let done = upload.complete(&all).await.expect(200);
+    assert!(bench.get("/data/key").await.bytes() == bodies.concat());
+    assert_eq!(upload.complete(&all).await.expect(200).element("ETag"), done.element("ETag"));
+    upload.complete(&all[..2]).await.refused(404, "NoSuchUpload");
+    assert!(bench.get("/data/key").await.bytes() == bodies.concat());
+}
+
+/// The upstream did it and its answer was lost; the client asks again.
+#[tokio::test]
+async fn a_complete_whose_answer_was_lost() {
+    let bench = Bench::new().await;
+    let upload = Upload::begin(&bench, &[]).await;
+    let part = etag(&upload.part(1, vec![1; 10]).await.expect(200));
+    bench.upstream.lose_answer_of("complete_multipart");
+    assert!(upload.complete(&[(1, &part)]).await.status.is_server_error());
+    upload.complete(&[(1, &part)]).await.expect(200);
+    assert_eq!(bench.get("/data/key").await.bytes(), [1; 10]);
+}
+
+/// Two lists at once: one is the object, to the other the upload is over.
+#[tokio::test]
+async fn two_lists_at_once() {
+    let bench = Bench::new().await;
+    let upload = Upload::begin(&bench, &[]).await;
+    let first = etag(&upload.part(1, vec![1; PART]).await.expect(200));
+    let second = etag(&upload.part(2, vec![2; 10]).await.expect(200));
+    let (short, long) = ([(1, first.as_str())], [(1, first.as_str()), (2, second.as_str())]);
+    let (one, two) = tokio::join!(upload.complete(&short), upload.complete(&long));
+    let (expected, refused) = match one.status.as_u16() {
+        200 => (vec![1; PART], two),
+        _ => ([vec![1; PART], vec![2; 10]].concat(), one),
+    };
+    refused.refused(404, "NoSuchUpload");
+    assert!(bench.get("/data/key").await.bytes() == expected);
+}
+
+/// Another attempt with the same bytes was cut off: the ETag that the client has is still the part's.
+#[tokio::test]
+async fn a_part_sent_again_whose_answer_was_lost() {
+    let bench = Bench::new().await;
+    let upload = Upload::begin(&bench, &[]).await;
+    let part = etag(&upload.part(1, vec![1; PART]).await.expect(200));
+    bench.upstream.lose_answer_of("upload_part");
+    assert!(upload.part(1, vec![1; PART]).await.status.is_server_error());
+    upload.complete(&[(1, &part)]).await.expect(200);
+    assert!(bench.get("/data/key").await.bytes() == vec![1; PART]);
 }

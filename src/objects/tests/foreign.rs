@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Body, World, owner, pattern};
+use super::copies::copy_between;
+use super::{Body, World, pattern};
 use crate::base::{ETag, ObjectKey};
-use crate::objects::{BucketPolicies, CopyObject, ForeignObjects, ObjectError, ObjectFacts, Provenance, WriteGuard};
+use crate::objects::{BucketPolicies, ForeignObjects, ObjectError, ObjectFacts, Provenance, WriteGuard};
 use crate::upstream::liar::{Liar, Lie};
-use crate::upstream::{ObjectRef, Tags, Upstream, WriteCondition};
+use crate::upstream::{ObjectRef, Upstream, WriteCondition};
 
 const PLAIN: &[u8] = b"somebody put this here before";
 
@@ -144,21 +145,10 @@ async fn foreign_objects_can_be_replaced_under_conditions() {
 async fn copy_of_a_foreign_object_is_sealed_and_hashed() {
     let world = World::with(pass()).await;
     let (theirs, ours) = (world.key("theirs"), world.key("ours"));
-    let plain = pattern(100_000);
+    // So large that one of ours would be copied as it stands.
+    let plain = pattern(6 << 20);
     world.overwrite(&theirs, &plain).await;
-    let whole = |facts: &ObjectFacts| ((), Some(0..facts.plaintext_bytes()));
-    let mut source = world.objects.get(&world.bucket, &theirs, None, whole).await.expect("opens");
-    let copy = CopyObject {
-        bucket: &world.bucket,
-        key: &ours,
-        source: &mut source,
-        replace: None,
-        owner: owner(),
-        tags: Tags::new(),
-        checksum: None,
-        guard: WriteGuard::None,
-    };
-    world.objects.copy(copy).await.expect("copied");
+    copy_between(&world.objects, (&world.bucket, &theirs), (&world.bucket, &ours)).await.expect("copied");
     assert_ne!(world.stored(&ours).await[..1000], plain[..1000]);
     world.lose_index().await;
     let (facts, copied) = world.get(&ours).await.expect("ours");

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Body, World, pattern};
+use super::{Body, World, new_object, pattern};
 use crate::base::{ChecksumAlgorithm, ETag, KeyId};
 use crate::hashing::{DigestSet, Hasher};
-use crate::objects::{ObjectError, PutObject, WriteGuard};
+use crate::objects::{NewObject, ObjectError, PutObject, WriteGuard};
 use crate::upstream::{ListRequest, ObjectRef, StoredRange, Upstream};
 
 /// The same (size, ETag) in every answer, at every length where the format turns.
@@ -230,4 +230,29 @@ async fn deletes_are_seen_at_once() {
     let reply =
         world.upstream.get_object(&ObjectRef::current(&world.bucket.name, &key), StoredRange::Whole, None).await;
     assert!(reply.is_err());
+}
+
+/// A footer above 16 KiB is not in the index's file: after a restart it is asked for once, and nothing is written.
+#[tokio::test]
+async fn a_large_footer_is_asked_for_once_after_a_restart() {
+    let world = World::new().await;
+    let (key, body) = (world.key("k"), pattern(100_000));
+    let object = NewObject { user_metadata: vec![(b"note".to_vec(), vec![b'x'; 20_000])], ..new_object() };
+    let (bucket, checksum, guard) = (&world.bucket, ChecksumAlgorithm::Crc64Nvme, WriteGuard::None);
+    let put = PutObject { bucket, key: &key, plaintext_bytes: 100_000, object, checksum, guard };
+    world.objects.put(put, &mut Body::of(&body)).await.expect("stored");
+    let world = world.restarted().await;
+    let written = |world: &World| world.objects.inner.index.counters().recorded;
+    world.upstream.take_seen();
+    assert!(world.get(&key).await.expect("readable").1 == body);
+    assert_eq!(world.upstream.take_seen(), ["get_object", "get_object"]);
+    assert!(world.get(&key).await.expect("readable").1 == body);
+    assert_eq!(world.upstream.take_seen(), ["get_object"]);
+    assert_eq!(written(&world), 0);
+    // What differs is written.
+    let tags = vec![("a".to_owned(), "b".to_owned())];
+    world.objects.set_tags(&world.bucket, &key, &tags).await.expect("tagged");
+    let world = world.restarted().await;
+    assert_eq!(world.get(&key).await.expect("readable").0.tag_count, 1);
+    assert_eq!(written(&world), 1);
 }

@@ -15,6 +15,7 @@ use crate::keys::{BucketKeys, CacheLimits};
 use crate::store::index::Index;
 use crate::store::{BucketRow, Store};
 use crate::upstream::local::LocalUpstream;
+use crate::upstream::watched::Watched;
 use crate::upstream::{
     BodyAborted, BodySource, ListRequest, ObjectRef, PutBody, StoredRange, Tags, Upstream, WriteCondition,
 };
@@ -26,15 +27,14 @@ use super::{
 
 mod buckets;
 mod changing;
+mod complete;
+mod copies;
 mod foreign;
 mod get_put;
 mod multipart;
 mod opaque;
 mod places;
 mod spool;
-mod watched;
-
-use watched::Watched;
 
 /// A bucket with everything below it.
 struct World {
@@ -43,7 +43,7 @@ struct World {
     bucket: BucketRow,
     /// The proxy's clock; the upstream has its own.
     clock: Clock,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl World {
@@ -70,7 +70,7 @@ impl World {
         let objects = stand_on(dir.path(), &clock, upstreams, policies).await;
         let name = BucketName::parse("bucket").expect("a name");
         let bucket = objects.create_bucket(&name, owner(), "us-east-1").await.expect("a bucket");
-        Self { objects, upstream, bucket, clock, _dir: dir }
+        Self { objects, upstream, bucket, clock, dir }
     }
 
     fn key(&self, key: &str) -> ObjectKey {
@@ -117,6 +117,22 @@ impl World {
     async fn lose_index(&self) {
         self.objects.inner.index.forget_bucket(self.bucket.bucket_id);
         self.objects.inner.index.flush().await;
+    }
+
+    /// The same proxy with its index opened again: what was only in its memory is gone.
+    async fn restarted(self) -> Self {
+        let on = &self.objects.inner;
+        on.index.close().await;
+        let objects = Objects::new(Foundations {
+            upstreams: on.upstreams.clone(),
+            policies: on.policies.clone(),
+            keys: on.keys.clone(),
+            store: on.store.clone(),
+            index: Index::open(&self.dir.path().join("index.db")).await.expect("opens"),
+            md5: on.md5.clone(),
+            clock: on.clock.clone(),
+        });
+        Self { objects, ..self }
     }
 
     /// What the store holds.

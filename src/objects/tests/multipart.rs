@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Body, World, internal_bucket, new_object, pattern};
 use crate::base::{ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, PartNumber};
 use crate::objects::{
-    ChecksumConflict, CompleteUpload, CompletedPart, CopyObject, CreateUpload, ObjectError, UploadListRequest,
+    ChecksumConflict, CompleteUpload, CompletedPart, CreateUpload, ObjectError, PartChecksum, UploadListRequest,
     UploadPart, WriteGuard, Written, WrittenPart,
 };
 use crate::upstream::{ListRequest, Tags, Upstream};
@@ -45,7 +45,7 @@ impl World {
             upload_id: id,
             number: PartNumber::new(number).expect("a number"),
             plaintext_bytes,
-            declared: None,
+            checksum: PartChecksum::Unsent,
         };
         self.objects.upload_part(part, &mut body).await
     }
@@ -55,6 +55,16 @@ impl World {
         key: &ObjectKey,
         id: &str,
         parts: &[(u32, ETag)],
+    ) -> Result<Written, ObjectError> {
+        self.complete_if(key, id, parts, WriteGuard::None).await
+    }
+
+    pub(super) async fn complete_if(
+        &self,
+        key: &ObjectKey,
+        id: &str,
+        parts: &[(u32, ETag)],
+        guard: WriteGuard,
     ) -> Result<Written, ObjectError> {
         let parts = parts.iter().map(|&(number, etag)| CompletedPart {
             number: PartNumber::new(number).expect("a number"),
@@ -69,7 +79,7 @@ impl World {
             checksum: None,
             checksum_type: None,
             object_bytes: None,
-            guard: WriteGuard::None,
+            guard,
         };
         self.objects.complete_upload(complete).await
     }
@@ -284,37 +294,6 @@ async fn checksums_of_parts_and_object() {
     let part = world.part(&key, &id, 2, b"123456789").await.expect("stored");
     let gap = world.complete(&key, &id, &[(2, part.etag)]).await;
     assert!(matches!(gap, Err(ObjectError::Checksum(ChecksumConflict::NotConsecutive))));
-}
-
-/// A copy keeps ETag, checksums and part table, under a DEK of its own.
-#[tokio::test]
-async fn a_copy_keeps_the_part_table() {
-    let world = World::new().await;
-    let (key, copy) = (world.key("k"), world.key("copy"));
-    let id = world.begin(&key, None).await;
-    let one = world.part(&key, &id, 3, &pattern(5 * MIB)).await.expect("stored").etag;
-    let two = world.part(&key, &id, 7, &pattern(1000)).await.expect("stored").etag;
-    let written = world.complete(&key, &id, &[(3, one), (7, two)]).await.expect("completes");
-    let whole = |facts: &crate::objects::ObjectFacts| ((), Some(0..facts.plaintext_bytes()));
-    let mut source = world.objects.get(&world.bucket, &key, None, whole).await.expect("readable");
-    let request = CopyObject {
-        bucket: &world.bucket,
-        key: &copy,
-        source: &mut source,
-        replace: None,
-        owner: super::owner(),
-        tags: Tags::new(),
-        checksum: None,
-        guard: WriteGuard::None,
-    };
-    let copied = world.objects.copy(request).await.expect("copies");
-    assert_eq!((copied.etag, copied.checksum), (written.etag, written.checksum));
-    let (facts, read) = world.get(&copy).await.expect("readable");
-    assert!(read == world.get(&key).await.expect("readable").1);
-    let numbers: Vec<u16> = facts.manifest.parts.iter().map(|part| part.number).collect();
-    assert_eq!(numbers, [3, 7]);
-    let (here, there) = (world.stored(&key).await, world.stored(&copy).await);
-    assert!(here[..4096] != there[..4096], "sealed anew");
 }
 
 #[tokio::test]

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::copies::copy_between;
 use super::{Body, World, new_object, owner, pattern};
 use crate::base::{BucketName, ChecksumAlgorithm, ETag, ObjectKey};
 use crate::hashing::{DigestSet, Digests};
 use crate::objects::policy::{BucketPolicies, BucketSettings, EtagPolicy};
-use crate::objects::{BodyRefused, CopyObject, ObjectError, PlainSource, PutObject, WriteGuard};
-use crate::upstream::Tags;
+use crate::objects::{BodyRefused, ObjectError, PlainSource, PutObject, WriteGuard};
 
 async fn opaque_world() -> World {
     let bucket = BucketName::parse("bucket").expect("a name");
@@ -95,19 +95,8 @@ async fn a_copy_keeps_its_sources_etag() {
     let (source, target) = (world.key("source"), world.key("target"));
     let etag = world.put(&source, b"plain").await.expect("stored").etag;
     for bucket in [&world.bucket, &ordinary] {
-        let whole = |facts: &crate::objects::ObjectFacts| ((), Some(0..facts.plaintext_bytes()));
-        let mut opened = world.objects.get(&world.bucket, &source, None, whole).await.expect("readable");
-        let copy = CopyObject {
-            bucket,
-            key: &target,
-            source: &mut opened,
-            replace: None,
-            owner: owner(),
-            tags: Tags::new(),
-            checksum: None,
-            guard: WriteGuard::None,
-        };
-        assert_eq!(world.objects.copy(copy).await.expect("copied").etag, etag);
+        let copied = copy_between(&world.objects, (&world.bucket, &source), (bucket, &target)).await;
+        assert_eq!(copied.expect("copied").etag, etag);
     }
 }
 

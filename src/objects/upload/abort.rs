@@ -55,7 +55,7 @@ impl Objects {
         let parts = self.inner.store.parts(upload, 0, u32::from(MAX_PART_NUMBER)).await?;
         let held = parts.into_iter().filter_map(|part| match part.place {
             PartPlace::Held(key) => Some(key),
-            PartPlace::Upstream(_) => None,
+            PartPlace::Upstream(_) | PartPlace::Sent => None,
         });
         self.drop_held(bucket, &held.collect::<Vec<_>>()).await;
         self.inner.store.forget_parts(upload).await?;

@@ -1,12 +1,12 @@
 //! CompleteMultipartUpload: choose the parts, write the footer as the last upstream part, publish. Idempotent.
 
-use crate::base::limits::{MAX_PART_NUMBER, MIN_PART_BYTES};
+use crate::base::limits::MAX_PART_NUMBER;
 use crate::base::{
     ChecksumAlgorithm, ChecksumType, Digest, ETag, FooterId, Md5, ObjectChecksum, ObjectKey, PartNumber, random,
 };
 use crate::envelope::{Manifest, ManifestPart, RangeOpener, seal_footer};
 use crate::hashing::{combine_full_object, composite, md5_of_md5s};
-use crate::store::{BucketRow, CompleteBegun, PartPlace, PartRow};
+use crate::store::{BucketRow, CompleteBegun, PartPlace};
 use crate::upstream::{ObjectRef, PutBody, StoredRange, UpstreamError, UpstreamEtag};
 
 use super::super::Objects;
@@ -14,12 +14,11 @@ use super::super::condition::{GuardedWrite, WriteGuard, upstream_error};
 use super::super::error::{ChecksumConflict, ObjectError};
 use super::super::put::Written;
 use super::super::remember::WrittenFooter;
+use super::choose::{Chosen, object_bytes};
 use super::join::{Held, JoinedTail, lost};
 use super::part::kept_algorithm;
-use super::rows::{OpenUpload, PartDigests};
+use super::rows::OpenUpload;
 
-/// How many parts the upstream is asked for at a time, when it must say which attempt is the part.
-const PARTS_PER_LIST: u32 = 1000;
 /// How often a Complete starts again because another one of the same upload came in between.
 const MAX_RESTARTS: usize = 3;
 
@@ -54,22 +53,18 @@ pub struct CompleteUpload<'a> {
     pub guard: WriteGuard,
 }
 
-/// A listed part, matched with what was uploaded.
-struct Chosen {
-    row: PartRow,
-    digests: PartDigests,
-}
-
 impl Objects {
     /// Completes an upload. Asked again after success it answers the same.
     pub async fn complete_upload(&self, complete: CompleteUpload<'_>) -> Result<Written, ObjectError> {
         let upload = self.open_upload(complete.bucket, complete.key, complete.upload_id).await?;
+        // Where this one ends without having opened the upload again, the next part does.
+        let _working = self.completing.begin(upload.row.upload_id.clone());
         let highest_part_begun = match self.inner.store.begin_complete(&upload.row.upload_id).await? {
             CompleteBegun::Begun { highest_part_begun } => highest_part_begun,
             CompleteBegun::Completed { sealed_result } => {
                 // The one that did it may have been cut off before this last step.
                 self.forget_held(complete.bucket, &upload.row.upload_id).await?;
-                return upload.result(&sealed_result);
+                return answer_of(upload.result(&sealed_result)?, &complete.parts);
             }
             CompleteBegun::Gone => return Err(ObjectError::NoSuchUpload),
         };
@@ -86,10 +81,15 @@ impl Objects {
                 let sealed = upload.seal_result(&written);
                 self.inner.store.mark_completed(&upload.row.upload_id, sealed, self.inner.clock.now()).await?;
                 self.forget_held(complete.bucket, &upload.row.upload_id).await?;
-                Ok(written)
+                answer_of(written, &complete.parts)
             }
             Err(error) => {
-                self.inner.store.reopen_upload(&upload.row.upload_id).await?;
+                // What cannot be opened again now, the next part opens.
+                if self.completing.is_last(&upload.row.upload_id)
+                    && let Err(error) = self.inner.store.reopen_upload(&upload.row.upload_id).await
+                {
+                    tracing::warn!(%error, "an upload was not opened again after a Complete that failed");
+                }
                 Err(error)
             }
         }
@@ -195,88 +195,17 @@ impl Objects {
             Err(error) => Err(upstream_error(error)),
         }
     }
-
-    /// Matches the client's list with the attempts that finished.
-    async fn choose(&self, complete: &CompleteUpload<'_>, upload: &OpenUpload) -> Result<Vec<Chosen>, ObjectError> {
-        if complete.parts.windows(2).any(|pair| pair[0].number >= pair[1].number) {
-            return Err(ObjectError::InvalidPartOrder);
-        }
-        let rows = self.inner.store.parts(&upload.row.upload_id, 0, u32::from(MAX_PART_NUMBER)).await?;
-        let mut current = None;
-        let mut chosen = Vec::with_capacity(complete.parts.len());
-        for (at, part) in complete.parts.iter().enumerate() {
-            // Rows come by number; looking through all of them for each of 10,000 parts would take seconds.
-            let from = rows.partition_point(|row| row.number < part.number);
-            let attempts = rows[from..].iter().take_while(|row| row.number == part.number);
-            let last = attempts.clone().max_by_key(|row| row.finished_seq);
-            let mut matching = Vec::new();
-            for row in attempts.filter(|row| last.is_some_and(|last| may_be_the_part(row, last))) {
-                let digests = upload.digests(row)?;
-                if part.etag == Some(digests.etag) {
-                    matching.push(Chosen { row: row.clone(), digests });
-                }
-            }
-            if matching.len() > 1 && current.is_none() {
-                current = Some(self.upstream_parts(complete.bucket, upload).await?);
-            }
-            let found = pick(matching, current.as_deref()).ok_or(ObjectError::InvalidPart { number: part.number })?;
-            if part.digests.iter().any(|digest| found.digests.of(digest.algorithm()).is_some_and(|own| own != *digest))
-            {
-                return Err(ObjectError::InvalidPart { number: part.number });
-            }
-            let is_last = at + 1 == complete.parts.len();
-            if !is_last && found.row.plaintext_bytes < MIN_PART_BYTES {
-                let plaintext_bytes = found.row.plaintext_bytes;
-                return Err(ObjectError::PartTooSmall { number: part.number, plaintext_bytes });
-            }
-            chosen.push(found);
-        }
-        Ok(chosen)
-    }
-
-    async fn upstream_parts(
-        &self,
-        bucket: &BucketRow,
-        upload: &OpenUpload,
-    ) -> Result<Vec<(u16, UpstreamEtag)>, ObjectError> {
-        let reference = upload.at_upstream(bucket);
-        let mut all: Vec<(u16, UpstreamEtag)> = Vec::new();
-        loop {
-            let after = all.last().map_or(0, |(number, _)| *number);
-            let page =
-                self.upstream(bucket)?.list_parts(&reference, after, PARTS_PER_LIST).await.map_err(upstream_error)?;
-            if page.is_empty() {
-                return Ok(all);
-            }
-            all.extend(page.into_iter().map(|part| (part.number, part.etag)));
-        }
-    }
 }
 
-/// Whether an attempt can still be the part, when `last` finished last: nothing stands against a held-back one that
-/// finished last, and of several at the upstream only the upstream knows the last.
-fn may_be_the_part(row: &PartRow, last: &PartRow) -> bool {
-    match (&row.place, &last.place) {
-        (PartPlace::Upstream(_), PartPlace::Upstream(_)) => true,
-        (PartPlace::Held(_), PartPlace::Held(_)) => row.finished_seq == last.finished_seq,
-        (PartPlace::Upstream(_), PartPlace::Held(_)) | (PartPlace::Held(_), PartPlace::Upstream(_)) => false,
+/// The result of an upload is the answer to the list that it was made of, also when asked again. To another list, of a
+/// Complete that came too late, the upload is over. (An opaque ETag does not tell lists apart.)
+fn answer_of(written: Written, listed: &[CompletedPart]) -> Result<Written, ObjectError> {
+    let ETag::Multipart(made, parts) = written.etag else { return Ok(written) };
+    let listed: Option<Vec<Md5>> = listed.iter().map(|part| md5_in(part.etag?)).collect();
+    match listed {
+        Some(listed) if listed.len() == usize::from(parts) && md5_of_md5s(&listed) == made => Ok(written),
+        _ => Err(ObjectError::NoSuchUpload),
     }
-}
-
-/// Of several attempts with the listed ETag: the one that the upstream holds now, else the last held-back one.
-fn pick(mut matching: Vec<Chosen>, current: Option<&[(u16, UpstreamEtag)]>) -> Option<Chosen> {
-    if let Some(current) = current {
-        let held_now = |chosen: &Chosen| match &chosen.row.place {
-            PartPlace::Upstream(etag) => {
-                current.iter().any(|(number, now)| *number == chosen.row.number.get() && *now.0 == **etag)
-            }
-            PartPlace::Held(_) => false,
-        };
-        if let Some(at) = matching.iter().position(held_now) {
-            return Some(matching.swap_remove(at));
-        }
-    }
-    matching.into_iter().max_by_key(|chosen| chosen.row.finished_seq)
 }
 
 fn invalid_part(number: u16, chosen: &[Chosen]) -> ObjectError {
@@ -297,7 +226,7 @@ fn manifest_of(complete: &CompleteUpload<'_>, upload: &OpenUpload, chosen: &[Cho
     if declared.is_some() && chosen.iter().zip(1_u16..).any(|(part, number)| part.row.number.get() != number) {
         return Err(ObjectError::Checksum(ChecksumConflict::NotConsecutive));
     }
-    let plaintext_bytes = chosen.iter().map(|part| part.row.plaintext_bytes).sum();
+    let plaintext_bytes = object_bytes(chosen.iter().map(|part| part.row.plaintext_bytes))?;
     if let Some(declared) = complete.object_bytes.filter(|&bytes| bytes != plaintext_bytes) {
         return Err(ObjectError::ObjectSizeMismatch { declared, actual: plaintext_bytes });
     }
@@ -317,12 +246,12 @@ fn manifest_of(complete: &CompleteUpload<'_>, upload: &OpenUpload, chosen: &[Cho
 
 /// MD5 of the parts' MD5s; opaque as soon as one part's ETag is.
 fn object_etag(chosen: &[Chosen], parts: u16) -> ETag {
-    let md5s: Option<Vec<Md5>> = chosen.iter().map(md5_of).collect();
+    let md5s: Option<Vec<Md5>> = chosen.iter().map(|part| md5_in(part.digests.etag)).collect();
     md5s.map_or_else(|| ETag::Opaque(random::bytes()), |md5s| ETag::Multipart(md5_of_md5s(&md5s), parts))
 }
 
-fn md5_of(part: &Chosen) -> Option<Md5> {
-    match part.digests.etag {
+fn md5_in(etag: ETag) -> Option<Md5> {
+    match etag {
         ETag::Md5(md5) => Some(md5),
         ETag::Multipart(..) | ETag::Opaque(_) => None,
     }
@@ -333,7 +262,7 @@ fn manifest_part(part: &Chosen, algorithm: ChecksumAlgorithm) -> ManifestPart {
         number: part.row.number.get(),
         plaintext_bytes: part.row.plaintext_bytes,
         salt: part.row.salt,
-        md5: md5_of(part),
+        md5: md5_in(part.digests.etag),
         digests: part.digests.of(algorithm).into_iter().collect(),
     }
 }

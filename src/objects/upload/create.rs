@@ -63,7 +63,7 @@ impl Objects {
     }
 
     /// Best effort: an upload that nobody can name costs room until the sweep finds it.
-    pub(super) async fn forget_upstream_upload(&self, bucket: &BucketRow, upload: &UploadRef) {
+    pub(in super::super) async fn forget_upstream_upload(&self, bucket: &BucketRow, upload: &UploadRef) {
         let Ok(upstream) = self.upstream(bucket) else { return };
         if let Err(error) = upstream.abort_multipart(upload).await {
             tracing::warn!(%error, "an upload was left behind at the upstream");

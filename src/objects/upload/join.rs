@@ -15,7 +15,7 @@ const SCRATCH_BYTES: usize = 64 << 10;
 
 /// Yields the stored bytes of the held-back part as they are, then the footer, which is withheld until every tag of
 /// the part and its length were checked.
-pub(super) struct JoinedTail {
+pub(in super::super) struct JoinedTail {
     held: Option<Held>,
     footer: Bytes,
     fault: Option<ObjectError>,
@@ -28,6 +28,11 @@ pub(super) struct Held {
 }
 
 impl JoinedTail {
+    /// The footer alone.
+    pub(in super::super) fn footer(footer: Vec<u8>) -> Self {
+        Self::new(None, footer)
+    }
+
     /// The footer, behind what was held back.
     pub(super) fn new(held: Option<Held>, footer: Vec<u8>) -> Self {
         Self { held, footer: Bytes::from(footer), fault: None }

@@ -1,12 +1,11 @@
 //! ListParts and ListMultipartUploads: from the rows, in plaintext terms; the footer part is never among them.
 
 use crate::base::{ChecksumAlgorithm, ChecksumType, Digest, ETag, ObjectKey, PartNumber, PrincipalId, Timestamp};
-use crate::store::{BucketRow, PartPlace, PartRow, UploadMarker, UploadState};
-use crate::upstream::StoredPart;
+use crate::store::{BucketRow, PartRow, UploadMarker, UploadRow, UploadState};
 
 use super::super::Objects;
-use super::super::condition::upstream_error;
 use super::super::error::ObjectError;
+use super::attempts::{Attempts, numbered};
 
 /// One part as clients see it.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +61,8 @@ pub struct UploadEntry {
     pub initiated: Timestamp,
     /// Who began it.
     pub owner: PrincipalId,
+    /// What CreateMultipartUpload declared.
+    pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
 }
 
 /// A page of uploads.
@@ -89,33 +90,33 @@ impl Objects {
         if matches!(upload.row.state, UploadState::Completed { .. } | UploadState::Aborted { .. }) {
             return Err(ObjectError::NoSuchUpload);
         }
-        let rows = self.inner.store.parts(&upload.row.upload_id, after, max.saturating_add(1)).await?;
-        let re_sent = rows.windows(2).any(|pair| pair[0].number == pair[1].number);
-        let current = match re_sent {
-            true => {
-                let reference = upload.at_upstream(bucket);
-                self.upstream(bucket)?
-                    .list_parts(&reference, after, max.saturating_add(1))
-                    .await
-                    .map_err(upstream_error)?
+        let wanted = usize::try_from(max).unwrap_or(usize::MAX);
+        let (mut parts, mut passed) = (Vec::new(), after);
+        // An attempt that never arrived is no part, so that a page of numbers may hold fewer parts.
+        while parts.len() <= wanted {
+            let rows = self.inner.store.parts(&upload.row.upload_id, passed, max.saturating_add(1)).await?;
+            let Some(highest) = rows.last().map(|row| row.number.get()) else { break };
+            let ambiguous = |attempts: &[PartRow]| attempts.len() > 1 || Attempts(attempts).has_unanswered();
+            let at_upstream = match by_number(&rows).any(ambiguous) {
+                true => self.upstream_parts(bucket, &upload.at_upstream(bucket), passed, highest).await?,
+                false => Vec::new(),
+            };
+            for attempts in by_number(&rows) {
+                let part = attempts.first().and_then(|row| numbered(&at_upstream, row.number.get()));
+                let Some(row) = Attempts(attempts).current(part) else { continue };
+                let digests = upload.digests(row)?;
+                parts.push(ListedPart {
+                    number: row.number,
+                    plaintext_bytes: row.plaintext_bytes,
+                    etag: digests.etag,
+                    digest: upload.facts.checksum.and_then(|(algorithm, _)| digests.of(algorithm)),
+                    last_modified: row.modified,
+                });
             }
-            false => Vec::new(),
-        };
-        let mut parts = Vec::new();
-        for attempts in rows.chunk_by(|one, other| one.number == other.number) {
-            let Some(row) = accepted(attempts, &current) else { continue };
-            let digests = upload.digests(row)?;
-            parts.push(ListedPart {
-                number: row.number,
-                plaintext_bytes: row.plaintext_bytes,
-                etag: digests.etag,
-                digest: upload.facts.checksum.and_then(|(algorithm, _)| digests.of(algorithm)),
-                last_modified: row.modified,
-            });
+            passed = highest;
         }
-        let max = usize::try_from(max).unwrap_or(usize::MAX);
-        let truncated = parts.len() > max;
-        parts.truncate(max);
+        let truncated = parts.len() > wanted;
+        parts.truncate(wanted);
         Ok(PartList { parts, truncated, checksum: upload.facts.checksum, owner: upload.row.initiator })
     }
 
@@ -148,18 +149,28 @@ impl Objects {
                 }
                 match prefix {
                     Some(prefix) => listing.common_prefixes.push(prefix),
-                    None => listing.uploads.push(UploadEntry {
-                        key: row.key,
-                        upload_id: row.upload_id.to_string(),
-                        initiated: row.created,
-                        owner: row.initiator,
-                    }),
+                    None => listing.uploads.push(self.upload_entry(bucket, row).await?),
                 }
             }
             if is_final {
                 return Ok(listing);
             }
         }
+    }
+
+    /// An upload whose keys are gone for good is listed all the same.
+    async fn upload_entry(&self, bucket: &BucketRow, row: UploadRow) -> Result<UploadEntry, ObjectError> {
+        let (key, upload_id) = (row.key.clone(), row.upload_id.to_string());
+        let (initiated, owner) = (row.created, row.initiator);
+        let checksum = match self.open_upload_row(bucket, row).await {
+            Ok(upload) => upload.facts.checksum,
+            Err(ObjectError::Keys(error)) if !error.is_lasting() => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, upload_id, "an upload is listed without its checksum");
+                None
+            }
+        };
+        Ok(UploadEntry { key, upload_id, initiated, owner, checksum })
     }
 }
 
@@ -180,15 +191,7 @@ impl UploadListing {
     }
 }
 
-/// Of several attempts at one number: the one that the upstream holds, unless one was held back after it.
-fn accepted<'a>(attempts: &'a [PartRow], current: &[StoredPart]) -> Option<&'a PartRow> {
-    let last = attempts.last()?;
-    if matches!(last.place, PartPlace::Held(_)) {
-        return Some(last);
-    }
-    let held_upstream = |row: &&PartRow| match &row.place {
-        PartPlace::Upstream(etag) => current.iter().any(|part| *part.etag.0 == **etag),
-        PartPlace::Held(_) => false,
-    };
-    attempts.iter().find(held_upstream).or(Some(last))
+/// The attempts at each number; rows come by number.
+fn by_number(rows: &[PartRow]) -> impl Iterator<Item = &[PartRow]> {
+    rows.chunk_by(|one, other| one.number == other.number)
 }

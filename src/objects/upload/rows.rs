@@ -59,9 +59,14 @@ impl Objects {
         if row.bucket_id != bucket.bucket_id || row.key != *key {
             return Err(ObjectError::NoSuchUpload);
         }
-        let name = ObjectName::new(&bucket.bucket_id, key.as_bytes());
+        self.open_upload_row(bucket, row).await
+    }
+
+    /// The keys of an upload of this bucket, and what its row holds sealed.
+    pub(super) async fn open_upload_row(&self, bucket: &BucketRow, row: UploadRow) -> Result<OpenUpload, ObjectError> {
+        let name = ObjectName::new(&bucket.bucket_id, row.key.as_bytes());
         let dek = self.inner.keys.open_dek(bucket.domain_id, &row.body_id, &name, &row.wrapped_dek).await?;
-        let sealed = open_record(dek.keys().upload(), &facts_context(&upload_id), &row.sealed_facts)?;
+        let sealed = open_record(dek.keys().upload(), &facts_context(&row.upload_id), &row.sealed_facts)?;
         let facts = decode_facts(&sealed)?;
         Ok(OpenUpload { row, name, dek, facts })
     }

@@ -16,7 +16,7 @@ use super::super::upstreams::Place;
 /// How long the answer of a Complete is kept for clients that ask again; S3 promises none, SDKs retry for minutes.
 const KEEP_RESULTS: Duration = Duration::from_secs(24 * 60 * 60);
 /// How old a temporary object or an unknown upload must be: younger ones may be on their way to their row.
-const SETTLED: Duration = Duration::from_secs(24 * 60 * 60);
+pub(in super::super) const SETTLED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Rows handled at a time.
 const BATCH: u32 = 500;
 
@@ -155,7 +155,8 @@ impl Objects {
             let Some(end) = listed.last() else { return Ok(swept) };
             last = Some(end.upload.clone());
             for upload in listed {
-                if upload.initiated < before && !known.contains(&*upload.upload.id.0) {
+                let id = &upload.upload.id;
+                if upload.initiated < before && !known.contains(&*id.0) && !self.copies.contains(id) {
                     self.forget_upstream_upload(bucket, &upload.upload).await;
                     swept += 1;
                 }

@@ -63,6 +63,8 @@ pub struct IndexCounters {
     pub hits: u64,
     /// Keys that it did not.
     pub misses: u64,
+    /// Changes that were taken, to be written.
+    pub recorded: u64,
     /// Changes that were dropped: too many waited for the file, or it could not be written.
     pub dropped: u64,
     /// How often the file was put aside.
@@ -98,6 +100,7 @@ struct Shared {
     wake: Notify,
     hits: AtomicU64,
     misses: AtomicU64,
+    recorded: AtomicU64,
     dropped: AtomicU64,
     rebuilt: AtomicU64,
 }
@@ -124,6 +127,7 @@ impl Index {
             wake: Notify::new(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            recorded: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             rebuilt: AtomicU64::new(u64::from(found == Found::Rebuilt)),
         });
@@ -204,6 +208,14 @@ impl Index {
         self.taken(taken);
     }
 
+    /// Keeps the footer of a row that is recorded already, where it is too large for the file: in memory, writing nothing.
+    pub fn keep_footer(&self, row: &IndexRow, footer: Bytes) {
+        if footer.len() > MAX_FOOTER_BYTES {
+            let place = Place { bucket_id: row.bucket_id, key: row.key.clone(), version: row.version.clone() };
+            self.shared.overlay().keep_large(place, row.upstream_etag.clone(), footer);
+        }
+    }
+
     /// Forgets a bucket's current object.
     pub fn forget(&self, bucket: BucketId, key: &ObjectKey) {
         let taken = self.shared.overlay().forget(Place::current(bucket, key));
@@ -250,6 +262,7 @@ impl Index {
         IndexCounters {
             hits: read(&self.shared.hits),
             misses: read(&self.shared.misses),
+            recorded: read(&self.shared.recorded),
             dropped: read(&self.shared.dropped),
             rebuilt: read(&self.shared.rebuilt),
         }
@@ -276,7 +289,10 @@ impl Index {
 
     fn taken(&self, taken: Taken) {
         match taken {
-            Taken::Yes => self.shared.wake.notify_one(),
+            Taken::Yes => {
+                self.shared.recorded.fetch_add(1, Ordering::Relaxed);
+                self.shared.wake.notify_one();
+            }
             Taken::Dropped => {
                 self.shared.dropped.fetch_add(1, Ordering::Relaxed);
             }

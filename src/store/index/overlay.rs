@@ -151,7 +151,7 @@ impl Overlay {
         }
     }
 
-    fn keep_large(&mut self, place: Place, upstream_etag: String, footer: Bytes) {
+    pub(super) fn keep_large(&mut self, place: Place, upstream_etag: String, footer: Bytes) {
         self.large_forget(|large| large.place == place);
         if footer.len() > MAX_LARGE_BYTES {
             return;

@@ -205,3 +205,28 @@ async fn old_uploads_are_found_for_the_sweep() {
     let found = store.uploads_begun_before(at(5000), 10).await.expect("reads");
     assert_eq!(found.iter().map(|row| &row.upload_id).collect::<Vec<_>>(), [&old.upload_id]);
 }
+
+/// An attempt is noted down before its answer comes, and becomes the last one with it.
+#[tokio::test]
+async fn an_attempt_that_is_answered_later() {
+    let place = Place::new();
+    let (store, _, row) = with_upload(&place).await;
+    let id = &row.upload_id;
+    let sent = PartRow { place: PartPlace::Sent, ..part(1, 1) };
+    store.insert_part(id, sent).await.expect("inserts");
+    store.insert_part(id, part(1, 2)).await.expect("inserts");
+    store.close().await;
+    let store = place.store().await;
+    let rows = store.parts(id, 0, 10).await.expect("reads");
+    assert!(rows[0].place == PartPlace::Sent && rows[0].salt == [1; 24]);
+    store.answer_part(id, number(1), [1; 24], "late".into(), at(20)).await.expect("answered");
+    let rows = store.parts(id, 0, 10).await.expect("reads");
+    let last = rows.last().expect("two rows");
+    assert!(last.place == PartPlace::Upstream("late".into()) && last.salt == [1; 24]);
+    assert_eq!((rows.len(), last.finished_seq, last.modified), (2, 3, at(20)));
+    let unknown = store.answer_part(id, number(1), [9; 24], "x".into(), at(20)).await;
+    assert!(matches!(unknown, Err(StoreError::NoParent)));
+    assert!(store.mark_aborted(id, at(30)).await.expect("aborts"));
+    let over = store.answer_part(id, number(1), [1; 24], "x".into(), at(40)).await;
+    assert!(matches!(over, Err(StoreError::NoParent)));
+}

@@ -1,5 +1,6 @@
 //! An upstream that says which operations it was asked for, and fails on demand; everything real happens below it.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -7,56 +8,86 @@ use tokio::sync::Notify;
 
 use crate::base::{BucketName, ObjectKey};
 use crate::upstream::{
-    Capabilities, DeleteReply, GetReply, ListPage, ListRequest, ListedUpload, ObjectRef, PutBody, StoredFacts,
-    StoredPart, StoredRange, Tags, UploadRef, Upstream, UpstreamError, UpstreamEtag, WriteCondition,
+    Capabilities, DeleteReply, GetReply, ListPage, ListRequest, ListedUpload, MIN_BUFFER_BYTES, ObjectRef, PutBody,
+    StoredFacts, StoredPart, StoredRange, Tags, UploadRef, Upstream, UpstreamError, UpstreamEtag, WriteCondition,
 };
 
 /// Watches the upstream below it.
-pub(super) struct Watched {
+pub(crate) struct Watched {
     below: Arc<dyn Upstream>,
     seen: Mutex<Vec<&'static str>>,
     lose_answer_of: Mutex<Option<&'static str>>,
     pause: Mutex<Option<(&'static str, Arc<Pause>)>>,
     broken: Mutex<Option<ObjectKey>>,
+    capabilities: Mutex<Option<Capabilities>>,
+    copies_whole: AtomicBool,
+    swallow: AtomicBool,
+    bytes_up: AtomicU64,
+    bytes_down: AtomicU64,
 }
 
 /// Where an operation stands still once it was carried out.
 #[derive(Default)]
-pub(super) struct Pause {
-    pub(super) reached: Notify,
-    pub(super) go_on: Notify,
+pub(crate) struct Pause {
+    pub(crate) reached: Notify,
+    pub(crate) go_on: Notify,
 }
 
 impl Watched {
-    pub(super) fn new(below: Arc<dyn Upstream>) -> Self {
+    pub(crate) fn new(below: Arc<dyn Upstream>) -> Self {
         Self {
             below,
             seen: Mutex::default(),
             lose_answer_of: Mutex::default(),
             pause: Mutex::default(),
             broken: Mutex::default(),
+            capabilities: Mutex::default(),
+            copies_whole: AtomicBool::new(false),
+            swallow: AtomicBool::new(false),
+            bytes_up: AtomicU64::new(0),
+            bytes_down: AtomicU64::new(0),
         }
     }
 
     /// The operations since the last call.
-    pub(super) fn take_seen(&self) -> Vec<&'static str> {
+    pub(crate) fn take_seen(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Body bytes that went up and that answers brought down, since the last call.
+    pub(crate) fn take_bytes(&self) -> (u64, u64) {
+        (self.bytes_up.swap(0, Ordering::Relaxed), self.bytes_down.swap(0, Ordering::Relaxed))
+    }
+
+    /// From now on it can do only this.
+    pub(crate) fn limit_to(&self, capabilities: Capabilities) {
+        *self.capabilities.lock().unwrap_or_else(PoisonError::into_inner) = Some(capabilities);
+    }
+
+    /// From now on a part copy takes the whole source, whatever range is asked for.
+    pub(crate) fn copy_whole_objects(&self) {
+        self.copies_whole.store(true, Ordering::Relaxed);
+    }
+
+    /// The next part is read to its end and not stored.
+    pub(crate) fn swallow_next_part(&self) {
+        self.swallow.store(true, Ordering::Relaxed);
+    }
+
     /// The next such operation is carried out, and its answer lost.
-    pub(super) fn lose_answer_of(&self, operation: &'static str) {
+    pub(crate) fn lose_answer_of(&self, operation: &'static str) {
         *self.lose_answer_of.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation);
     }
 
     /// The next such operation is carried out, and answers when it is told to go on.
-    pub(super) fn pause_after(&self, operation: &'static str) -> Arc<Pause> {
+    pub(crate) fn pause_after(&self, operation: &'static str) -> Arc<Pause> {
         let pause = Arc::new(Pause::default());
         *self.pause.lock().unwrap_or_else(PoisonError::into_inner) = Some((operation, Arc::clone(&pause)));
         pause
     }
 
     /// From now on the bytes of this object cannot be read.
-    pub(super) fn break_gets_of(&self, key: &ObjectKey) {
+    pub(crate) fn break_gets_of(&self, key: &ObjectKey) {
         *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
     }
 
@@ -84,7 +115,8 @@ impl Watched {
 #[async_trait]
 impl Upstream for Watched {
     fn capabilities(&self) -> Capabilities {
-        self.below.capabilities()
+        let limited = *self.capabilities.lock().unwrap_or_else(PoisonError::into_inner);
+        limited.unwrap_or_else(|| self.below.capabilities())
     }
 
     async fn create_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {
@@ -111,6 +143,7 @@ impl Upstream for Watched {
         tags: &Tags,
     ) -> Result<StoredFacts, UpstreamError> {
         self.note("put_object");
+        self.bytes_up.fetch_add(body.stored_bytes, Ordering::Relaxed);
         let answer = self.below.put_object(bucket, key, body, condition, tags).await;
         self.deliver("put_object", answer)
     }
@@ -126,6 +159,7 @@ impl Upstream for Watched {
             return Err(UpstreamError::Broken("a blob is missing".into()));
         }
         let answer = self.below.get_object(object, range, if_match).await;
+        self.bytes_down.fetch_add(answer.as_ref().map_or(0, |reply| reply.len), Ordering::Relaxed);
         self.stand_still("get_object").await;
         answer
     }
@@ -169,7 +203,9 @@ impl Upstream for Watched {
         tags: &Tags,
     ) -> Result<UploadRef, UpstreamError> {
         self.note("create_multipart");
-        self.below.create_multipart(bucket, key, tags).await
+        let answer = self.below.create_multipart(bucket, key, tags).await;
+        self.stand_still("create_multipart").await;
+        answer
     }
 
     async fn upload_part(
@@ -179,9 +215,15 @@ impl Upstream for Watched {
         body: PutBody<'_>,
     ) -> Result<StoredPart, UpstreamError> {
         self.note("upload_part");
+        self.bytes_up.fetch_add(body.stored_bytes, Ordering::Relaxed);
+        if self.swallow.swap(false, Ordering::Relaxed) {
+            let mut buffer = vec![0; MIN_BUFFER_BYTES];
+            while body.source.read(&mut buffer).await? > 0 {}
+            return Err(UpstreamError::Unavailable("swallowed".into()));
+        }
         let answer = self.below.upload_part(upload, number, body).await;
         self.stand_still("upload_part").await;
-        answer
+        self.deliver("upload_part", answer)
     }
 
     async fn upload_part_copy(
@@ -192,7 +234,11 @@ impl Upstream for Watched {
         range: StoredRange,
         if_match: Option<&UpstreamEtag>,
     ) -> Result<StoredPart, UpstreamError> {
-        self.below.upload_part_copy(upload, number, source, range, if_match).await
+        self.note("upload_part_copy");
+        let range = if self.copies_whole.load(Ordering::Relaxed) { StoredRange::Whole } else { range };
+        let answer = self.below.upload_part_copy(upload, number, source, range, if_match).await;
+        self.stand_still("upload_part_copy").await;
+        self.deliver("upload_part_copy", answer)
     }
 
     async fn list_parts(&self, upload: &UploadRef, after: u16, max: u32) -> Result<Vec<StoredPart>, UpstreamError> {
@@ -208,6 +254,7 @@ impl Upstream for Watched {
     ) -> Result<StoredFacts, UpstreamError> {
         self.note("complete_multipart");
         let answer = self.below.complete_multipart(upload, parts, condition).await;
+        self.stand_still("complete_multipart").await;
         self.deliver("complete_multipart", answer)
     }
 
