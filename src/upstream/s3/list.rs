@@ -33,13 +33,13 @@ pub(super) async fn list(
         return bucket::head(&upstream.client, bucket).await.map(|()| ListPage::default());
     }
     let mut page = ListPage::default();
-    let mut token = None;
+    let mut from = Start::of(request, request.after.as_deref());
     let room = usize::try_from(request.max_entries).unwrap_or(usize::MAX);
     for _ in 0..MAX_ROUNDS {
         let wanted = room - page.objects.len() - page.common_prefixes.len();
-        let raw = fetch(upstream, bucket, request, token.as_deref(), wanted).await?;
+        let raw = fetch(upstream, bucket, request, &from, wanted).await?;
         let truncated = raw.truncated;
-        token.clone_from(&raw.token);
+        let next = from.behind(&raw, request)?;
         add(&mut page, raw, request)?;
         let entries = page.objects.len() + page.common_prefixes.len();
         if entries > room {
@@ -53,9 +53,7 @@ pub(super) async fn list(
             }
             return Ok(page);
         }
-        if token.is_none() {
-            return Err(broken("a listing goes on without saying where"));
-        }
+        from = next.ok_or_else(|| broken("a listing goes on without saying where"))?;
     }
     Err(broken("a listing does not come to an end"))
 }
@@ -78,11 +76,45 @@ struct RawObject {
     last_modified: Option<Timestamp>,
 }
 
+/// Where the service is to start.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Start {
+    Beginning,
+    After(String),
+    Token(String),
+}
+
+impl Start {
+    /// After a name: for a common prefix, after everything that it stands for.
+    fn of(request: &ListRequest, after: Option<&str>) -> Self {
+        let Some(after) = after.filter(|after| !after.is_empty()) else { return Self::Beginning };
+        let Some(rest) = after.strip_prefix(request.prefix.as_str()) else {
+            // Before everything that begins with the prefix: some services then list nothing.
+            return if after > request.prefix.as_str() { Self::After(after.to_owned()) } else { Self::Beginning };
+        };
+        let delimiter = request.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
+        Self::After(match delimiter.and_then(|delimiter| rest.find(delimiter).map(|at| at + delimiter.len())) {
+            Some(end) => format!("{}{}{LAST_CHARACTER}", request.prefix, &rest[..end]),
+            None => after.to_owned(),
+        })
+    }
+
+    /// After the last name of an answer. Its token only where that leads no further: MinIO's, after a common prefix of
+    /// another delimiter than the slash, leads to the same prefix again.
+    fn behind(&self, raw: &Raw, request: &ListRequest) -> Result<Option<Self>, UpstreamError> {
+        let names = [raw.objects.last().map(|object| &object.key), raw.prefixes.last()];
+        let names = names.into_iter().flatten().map(|last| name(last, raw.encoded)).collect::<Result<Vec<_>, _>>()?;
+        let after = names.iter().map(|name| Self::of(request, Some(name))).max();
+        let further = after.filter(|after| matches!(self, Self::Token(_)) || self < after);
+        Ok(further.or_else(|| raw.token.clone().map(Self::Token)))
+    }
+}
+
 async fn fetch(
     upstream: &S3Upstream,
     bucket: &BucketName,
     request: &ListRequest,
-    token: Option<&str>,
+    from: &Start,
     wanted: usize,
 ) -> Result<Raw, UpstreamError> {
     let mut call = upstream
@@ -95,27 +127,13 @@ async fn fetch(
     if let Some(delimiter) = &request.delimiter {
         call = call.query("delimiter", delimiter);
     }
-    call = match (token, start_after(request)) {
-        (Some(token), _) => call.query("continuation-token", token),
-        (None, Some(start)) => call.query("start-after", &start),
-        (None, None) => call,
+    call = match from {
+        Start::Token(token) => call.query("continuation-token", token),
+        Start::After(name) => call.query("start-after", name),
+        Start::Beginning => call,
     };
     let document = upstream.client.send(&call, About::Bucket).await?.document().await?;
     read(&document)
-}
-
-/// Where the service is to start.
-fn start_after(request: &ListRequest) -> Option<String> {
-    let after = request.after.as_deref().filter(|after| !after.is_empty())?;
-    let Some(rest) = after.strip_prefix(request.prefix.as_str()) else {
-        // Before everything that begins with the prefix: some services then list nothing.
-        return (after > request.prefix.as_str()).then(|| after.to_owned());
-    };
-    let delimiter = request.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
-    match delimiter.and_then(|delimiter| rest.find(delimiter).map(|at| at + delimiter.len())) {
-        Some(end) => Some(format!("{}{}{LAST_CHARACTER}", request.prefix, &rest[..end])),
-        None => Some(after.to_owned()),
-    }
 }
 
 fn read(document: &[u8]) -> Result<Raw, UpstreamError> {
@@ -196,7 +214,7 @@ fn broken(text: &str) -> UpstreamError {
 
 #[cfg(test)]
 mod tests {
-    use super::{add, read, start_after};
+    use super::{Raw, Start, add, read};
     use crate::upstream::{ListPage, ListRequest, UpstreamError};
 
     fn request(prefix: &str, delimiter: Option<&str>, after: &str) -> ListRequest {
@@ -217,8 +235,27 @@ mod tests {
             ("b", Some("/"), "c/x", Some("c/x")),
             ("", Some("/"), "", None),
         ] {
-            assert_eq!(start_after(&request(prefix, delimiter, after)).as_deref(), start, "{prefix} {after}");
+            let request = request(prefix, delimiter, after);
+            let wanted = start.map_or(Start::Beginning, |start: &str| Start::After(start.to_owned()));
+            assert_eq!(Start::of(&request, request.after.as_deref()), wanted, "{prefix} {after}");
         }
+    }
+
+    #[test]
+    fn a_listing_goes_on_behind_what_it_told() {
+        let request = request("", Some("-"), "a");
+        let token = || Some(Start::Token("t".to_owned()));
+        let told = |prefixes: &[&str]| Raw {
+            prefixes: prefixes.iter().map(|&prefix| prefix.to_owned()).collect(),
+            token: Some("t".to_owned()),
+            ..Raw::default()
+        };
+        let from = Start::of(&request, Some("a"));
+        let behind = from.behind(&told(&["b-"]), &request).expect("a start");
+        assert_eq!(behind, Some(Start::After("b-\u{10ffff}".to_owned())));
+        assert_eq!(from.behind(&told(&[]), &request).expect("a start"), token(), "nothing to go behind");
+        let again = behind.expect("a start").behind(&told(&["b-"]), &request);
+        assert_eq!(again.expect("a start"), token(), "told again");
     }
 
     fn page(content: &str, request: &ListRequest) -> Result<ListPage, UpstreamError> {
