@@ -44,6 +44,15 @@ class Raw:
             self.connection.close()
             raise NoAnswer(str(error)) from error
 
+    @property
+    def address(self) -> tuple:
+        host, port = self.host.rsplit(":", 1)
+        return host, int(port)
+
+    def sign(self, method, path) -> dict:
+        """The headers of a request without a query, for who writes it to a socket of their own."""
+        return self._sign(method, path, "", {})
+
     def _sign(self, method, target, line, headers) -> dict:
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         headers |= {"host": self.host, "x-amz-date": now, "x-amz-content-sha256": "UNSIGNED-PAYLOAD"}

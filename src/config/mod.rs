@@ -174,7 +174,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             // Of idle ones each keeps a buffer of at most 256 KiB, mostly far less.
-            max_connections: 1024,
+            max_connections: 4096,
             max_requests: None,
             header_read_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
