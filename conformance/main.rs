@@ -24,3 +24,4 @@ mod put_object;
 mod startup;
 mod tamper;
 mod upload_part_copy;
+mod upstream_faults;

@@ -4,11 +4,13 @@
 //! byte by byte, so a test can alter, cut or leave out anything between the signature and the socket.
 
 pub(crate) mod chunked;
+pub(crate) mod relay;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod server;
 pub(crate) mod sign;
 
+pub(crate) use relay::{Fault, Relay};
 pub(crate) use reply::Reply;
 pub(crate) use request::{Payload, Request};
 pub(crate) use server::Server;

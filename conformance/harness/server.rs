@@ -27,30 +27,52 @@ pub(crate) struct Server {
     address: String,
     folder: TempDir,
     root: Credentials,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Server {
     /// Starts `dev` on an empty directory.
     pub(crate) fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let (child, address) = launch(folder.path());
-        Self { child, address, folder, root: Credentials::new(ACCESS_KEY, SECRET_KEY) }
+        Self::start_as(Credentials::new(ACCESS_KEY, SECRET_KEY))
+    }
+
+    /// Starts `dev` on an empty directory, with a root of its own.
+    pub(crate) fn start_as(root: Credentials) -> Self {
+        Self::launched(tempfile::tempdir().expect("a temporary directory"), root, Vec::new())
     }
 
     /// Starts `serve` on an empty directory, with the smallest configuration and `more` at the head of it.
     pub(crate) fn serve(more: &str) -> Self {
+        Self::configured(more, "kind = \"local\"\npath = \"data/objects\"", Vec::new())
+    }
+
+    /// Starts `serve` in front of the S3 service at `service` (`host:port`), where it is `upstream`.
+    pub(crate) fn before(service: &str, upstream: &Credentials, more: &str, more_upstream: &str) -> Self {
+        let kind = format!(
+            "kind = \"s3\"\nendpoint = \"http://{service}\"\nregion = \"us-east-1\"\naddressing = \"path\"\n\
+             access_key_id = \"{}\"\nsecret_access_key = {{ env = \"CK_TEST_UPSTREAM_SECRET\" }}\n{more_upstream}",
+            upstream.access_key
+        );
+        Self::configured(more, &kind, vec![("CK_TEST_UPSTREAM_SECRET", upstream.secret_key.clone())])
+    }
+
+    fn configured(more: &str, upstream: &str, environment: Vec<(&'static str, String)>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let text = format!(
             "listen = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n{more}\n\
              [root]\naccess_key_id = \"{ACCESS_KEY}\"\nsecret_access_key = {{ env = \"CRYPT_KEEPER_ROOT_SECRET_KEY\" }}\n\
              [store]\nurl = \"sqlite:data/state.db\"\n\
-             [upstream.default]\nkind = \"local\"\npath = \"data/objects\"\n\
+             [upstream.default]\n{upstream}\n\
              [keyring]\nkind = \"local\"\npath = \"data/keyring\"\n"
         );
         fs::create_dir(folder.path().join("data")).expect("a directory");
         fs::write(folder.path().join(CONFIG), text).expect("a configuration");
-        let (child, address) = launch(folder.path());
-        Self { child, address, folder, root: Credentials::new(ACCESS_KEY, SECRET_KEY) }
+        Self::launched(folder, Credentials::new(ACCESS_KEY, SECRET_KEY), environment)
+    }
+
+    fn launched(folder: TempDir, root: Credentials, environment: Vec<(&'static str, String)>) -> Self {
+        let (child, address) = launch(folder.path(), &root, &environment);
+        Self { child, address, folder, root, environment }
     }
 
     /// Starts, and makes a bucket.
@@ -88,7 +110,7 @@ impl Server {
 
     /// Starts again on the same directory, at another port.
     pub(crate) fn restart(&mut self) {
-        (self.child, self.address) = launch(self.folder.path());
+        (self.child, self.address) = launch(self.folder.path(), &self.root, &self.environment);
     }
 
     /// A crash and the start after it.
@@ -191,13 +213,15 @@ fn binary() -> Command {
     command
 }
 
-fn launch(folder: &Path) -> (Child, String) {
+fn launch(folder: &Path, root: &Credentials, environment: &[(&'static str, String)]) -> (Child, String) {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
     let mut command = dev(&folder.join("data"), "127.0.0.1:0");
     if folder.join(CONFIG).exists() {
         command = binary();
         command.arg("serve").arg("--config").arg(folder.join(CONFIG));
     }
+    command.env("CRYPT_KEEPER_ROOT_ACCESS_KEY", &root.access_key).env("CRYPT_KEEPER_ROOT_SECRET_KEY", &root.secret_key);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     let mut child = command.stderr(log).spawn().expect("the binary starts");
     let stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
     let (found, ready) = mpsc::channel();
