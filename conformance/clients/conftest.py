@@ -18,6 +18,11 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    backend = os.environ.get("CK_BACKEND", "local")
+    for item in items:
+        only = item.get_closest_marker("backend")
+        if only and backend not in only.args:
+            item.add_marker(pytest.mark.skip(reason=f"of {', '.join(only.args)} alone: {only.kwargs['reason']}"))
     if config.getoption("--quick"):
         skip = pytest.mark.skip(reason="left out by --quick")
         for item in items:
@@ -31,8 +36,11 @@ def session_server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("server")
     server = Server(folder / "data", folder / "server.log").start()
     yield server
-    if server.alive():
-        assert server.stop() == 0, f"a drained server exits with 0; log:\n{server.tail()}"
+    try:
+        if server.alive():
+            assert server.stop() == 0, f"a drained server exits with 0; log:\n{server.tail()}"
+    finally:
+        server.close()
 
 
 @pytest.fixture
@@ -48,8 +56,7 @@ def own_server(tmp_path):
     """A server for one test, which may kill it."""
     server = Server(tmp_path / "own" / "data", tmp_path / "own-server.log").start()
     yield server
-    if server.alive():
-        server.kill()
+    server.close()
 
 
 _reports = []

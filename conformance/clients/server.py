@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from backend import make_backend
+
 import boto3
 from botocore.config import Config
 
@@ -20,11 +22,13 @@ READY_SECONDS = 30.0
 
 
 class Server:
-    """`crypt-keeper dev` on one data directory. Start it again after `kill` or `stop`: the port changes, the data stay."""
+    """The proxy on one data directory, over the backend of this run (`CK_BACKEND`, see backend.py). Start it again after
+    `kill` or `stop`: the port changes, the data stay. The backend goes on until `close`."""
 
     def __init__(self, data: Path, log: Path, under: tuple = ()):
         # `under`: a command to run it under, which leaves it our direct child.
         self.data, self.log, self.under = Path(data), Path(log), under
+        self.backend = make_backend(self.data)
         self.process = None
         self.endpoint = ""
         self.access_key, self.secret_key, self.region = ACCESS_KEY, SECRET_KEY, REGION
@@ -35,9 +39,11 @@ class Server:
         env["CRYPT_KEEPER_ROOT_ACCESS_KEY"] = self.access_key
         env["CRYPT_KEEPER_ROOT_SECRET_KEY"] = self.secret_key
         self.data.mkdir(parents=True, exist_ok=True)
+        self.backend.start()
+        env.update(self.backend.environment())
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [*self.under, binary, "dev", "--data", str(self.data), "--listen", "127.0.0.1:0"],
+                [*self.under, binary, *self.backend.arguments(self.access_key)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=env,
             )
         self.endpoint = self._await_ready()
@@ -76,6 +82,12 @@ class Server:
     def stop(self) -> int:
         """SIGTERM, as a service manager does; the exit code. A drain that hangs is an error."""
         return self._end(signal.SIGTERM)
+
+    def close(self):
+        """The end of the test: the proxy, where it still runs, and its backend."""
+        if self.alive():
+            self.kill()
+        self.backend.stop()
 
     def _end(self, sig) -> int:
         if self.process is None:

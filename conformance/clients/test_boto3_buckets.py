@@ -6,6 +6,7 @@ import urllib.request
 import pytest
 from botocore.exceptions import ClientError
 
+import differences
 from payloads import body
 
 
@@ -50,15 +51,16 @@ def test_pages_show_every_key_once(s3, bucket):
 
 
 def test_list_options(s3, bucket):
-    for key in ("a", "b/1", "b/2", "b//3", "c"):
+    nested = "b/-3" if differences.is_refused("b//3") else "b//3"
+    for key in ("a", "b/1", "b/2", nested, "c"):
         s3.put_object(Bucket=bucket, Key=key, Body=b"")
     keys = lambda **a: [o["Key"] for o in s3.list_objects_v2(Bucket=bucket, **a).get("Contents", [])]
     assert keys(StartAfter="b/1") == ["b/2", "c"]
-    assert keys(Prefix="b/") == ["b//3", "b/1", "b/2"]
+    assert keys(Prefix="b/") == [nested, "b/1", "b/2"]
     assert keys(Prefix="nothing") == []
     assert keys(MaxKeys=0) == []
-    page = s3.list_objects_v2(Bucket=bucket, Delimiter="//")
-    assert page["CommonPrefixes"] == [{"Prefix": "b//"}]
+    page = s3.list_objects_v2(Bucket=bucket, Delimiter=nested[1:3])
+    assert page["CommonPrefixes"] == [{"Prefix": nested[:3]}]
     assert "Owner" in s3.list_objects_v2(Bucket=bucket, FetchOwner=True)["Contents"][0]
     assert "Owner" not in s3.list_objects_v2(Bucket=bucket)["Contents"][0]
 

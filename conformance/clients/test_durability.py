@@ -12,6 +12,8 @@ from payloads import MIB, body
 from raw import Raw
 from server import Server
 
+pytestmark = pytest.mark.backend("local", reason="it looks at the system calls of the directory upstream")
+
 CALLS = "fsync,fdatasync,rename,renameat,renameat2,link,linkat,write,writev,sendto,sendmsg"
 
 

@@ -10,6 +10,8 @@ from botocore.exceptions import ClientError
 from payloads import MIB, body
 from server import Server
 
+pytestmark = pytest.mark.backend("local", reason="it fills the disk under the directory upstream")
+
 DISK_BYTES = 64 * MIB
 
 

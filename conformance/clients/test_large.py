@@ -1,5 +1,6 @@
-"""6 GiB through aws-cli and boto3, and how much memory the server needs for it."""
+"""Gigabytes through aws-cli and boto3, and how much memory the server needs for it."""
 
+import os
 import subprocess
 import time
 
@@ -9,7 +10,8 @@ from conftest import client_path
 from payloads import MIB
 
 GIB = 1 << 30
-SIZE = 6 * GIB
+# What goes through MinIO is written once more, and its disk reads it once more.
+SIZE = (6 if os.environ.get("CK_BACKEND", "local") == "local" else 2) * GIB
 # Buffers of a few dozen streams and the caches; a server that holds bodies would need gigabytes.
 PEAK_LIMIT = 128 * MIB
 # Not every byte is a zero, or exchanged parts would look right: a mark of its own every so often.
@@ -78,6 +80,6 @@ def test_round_trip_with_flat_memory(own_server, sparse, tmp_path, report):
     start = time.monotonic()
     tail = s3.get_object(Bucket="large", Key="o", Range=f"bytes={SIZE - 1000}-")["Body"].read()
     assert len(tail) == 1000
-    report(f"6 GiB: up {up:.0f} s with {up_peak / MIB:.0f} MiB, down {down:.0f} s with {down_peak / MIB:.0f} MiB, "
+    report(f"{SIZE // GIB} GiB: up {up:.0f} s with {up_peak / MIB:.0f} MiB, down {down:.0f} s with {down_peak / MIB:.0f} MiB, "
            f"its last 1000 bytes in {1000 * (time.monotonic() - start):.0f} ms")
     assert max(up_peak, down_peak) < PEAK_LIMIT

@@ -1,0 +1,154 @@
+"""What holds the ciphertext: the proxy's own directory (`CK_BACKEND=local`, the default) or a MinIO behind it (`minio`).
+
+A backend says how the proxy is started, lives in a folder of the proxy's data directory (so that searches of that
+directory see all that is stored), and outlives the proxy that it is behind.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+
+# Made up for the tests; searched for, like the root's.
+MINIO_USER, MINIO_PASSWORD = "conformance-minio", "Upstream+Secret/7gTq2vXc9pLw"
+INTERNAL_BUCKET = "crypt-keeper-internal"
+START_SECONDS = 30.0
+
+
+def make_backend(data: Path):
+    kind = os.environ.get("CK_BACKEND", "local")
+    return {"local": Local, "minio": Minio}[kind](data)
+
+
+class Local:
+    """`crypt-keeper dev`: blobs in the data directory."""
+
+    name = "local"
+
+    def __init__(self, data: Path):
+        self.data = data
+
+    def start(self):
+        pass
+
+    def stop(self):
+        pass
+
+    def environment(self) -> dict:
+        return {}
+
+    def arguments(self, _access_key: str) -> list:
+        return ["dev", "--data", str(self.data), "--listen", "127.0.0.1:0"]
+
+    def stored(self) -> set:
+        """Everything that is stored, whatever names it."""
+        return {path for path in (self.data / "objects" / "blobs").rglob("*") if path.is_file()}
+
+
+class Minio:
+    """`crypt-keeper serve` before a MinIO of its own."""
+
+    name = "minio"
+
+    def __init__(self, data: Path):
+        self.data, self.folder = data, data / "minio"
+        self.process, self.port = None, None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self):
+        """Once; the port stays when it is started again after `kill`."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = self.port or free_port()
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MINIO_"))}
+        env.update(MINIO_ROOT_USER=MINIO_USER, MINIO_ROOT_PASSWORD=MINIO_PASSWORD, MINIO_BROWSER="off",
+                   MINIO_UPDATE="off", HOME=str(self.folder))
+        with open(self.data / "minio.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [os.environ["CK_MINIO"], "server", "--quiet", "--address", f"127.0.0.1:{self.port}", str(self.folder)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                if urllib.request.urlopen(f"{self.endpoint}/minio/health/ready", timeout=2).status == 200:
+                    return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError(f"MinIO did not come up; log:\n{(self.data / 'minio.log').read_text()[-2000:]}")
+
+    def kill(self):
+        """SIGKILL, as a crash."""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+
+    def environment(self) -> dict:
+        return {"CK_TEST_UPSTREAM_SECRET": MINIO_PASSWORD}
+
+    def arguments(self, access_key: str) -> list:
+        config = self.data / "crypt-keeper.toml"
+        config.write_text(self.config(access_key))
+        return ["serve", "--config", str(config)]
+
+    def config(self, access_key: str) -> str:
+        text = json.dumps
+        return f"""\
+listen = "127.0.0.1:0"
+[root]
+access_key_id = {text(access_key)}
+secret_access_key = {{ env = "CRYPT_KEEPER_ROOT_SECRET_KEY" }}
+[store]
+url = {text(f"sqlite:{self.data}/state.db")}
+[upstream.default]
+kind = "s3"
+endpoint = {text(self.endpoint)}
+region = "us-east-1"
+addressing = "path"
+access_key_id = {text(MINIO_USER)}
+secret_access_key = {{ env = "CK_TEST_UPSTREAM_SECRET" }}
+[keyring]
+kind = "local"
+path = {text(str(self.data / "keyring"))}
+"""
+
+    def boto3(self):
+        """Past the proxy."""
+        return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=MINIO_USER,
+                            aws_secret_access_key=MINIO_PASSWORD, config=Config(s3={"addressing_style": "path"}))
+
+    def stored(self) -> set:
+        """Every object and every part of an upload in flight, ours and the clients'."""
+        s3, found = self.boto3(), set()
+        for bucket in (b["Name"] for b in s3.list_buckets()["Buckets"]):
+            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+                found |= {(bucket, o["Key"], o["ETag"]) for o in page.get("Contents", [])}
+        # MinIO lists uploads only of a whole key, so its own folder is asked.
+        uploads = self.folder / ".minio.sys" / "multipart"
+        return found | {path for path in uploads.rglob("part.*") if path.is_file()}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

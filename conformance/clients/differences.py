@@ -1,0 +1,45 @@
+"""Where a backend is not S3, and the proxy in front of it cannot be: each difference with its reason, in one place.
+
+What a backend refuses must still be a clean answer of S3's kind; the suites assert that instead of leaving the case out.
+
+MinIO:
+
+- It keeps keys as paths. Empty, `.` and `..` segments and segments of more than 255 bytes are refused: 501 from the proxy,
+  which found that out by its probe, or 400.
+- An object `folder` hides `folder/…` in listings, though both can be read.
+- It ignores If-Match of DELETE. The proxy found that out too, and answers 501 instead of deleting what changed meanwhile.
+- LastModified has whole seconds, as S3's; the directory upstream has milliseconds.
+"""
+
+import os
+
+import pytest
+
+BACKEND = os.environ.get("CK_BACKEND", "local")
+MINIO = BACKEND == "minio"
+LONGEST_SEGMENT_BYTES = 255
+
+CONDITIONAL_DELETE = not MINIO
+
+
+def is_refused(key: str) -> bool:
+    """A trailing slash is no empty segment."""
+    segments = key.removesuffix("/").split("/")
+    return MINIO and any(s in ("", ".", "..") or len(s.encode()) > LONGEST_SEGMENT_BYTES for s in segments)
+
+
+def kept(keys: list) -> list:
+    """Those that this backend keeps and lists side by side."""
+    keys = [key for key in keys if not is_refused(key)]
+    return [key for key in keys if not MINIO or not any(key.startswith(f"{other.removesuffix('/')}/") for other in keys if other != key)]
+
+
+def keys(names: dict) -> list:
+    """Parameters of a test of strange keys, one at a time: the names of those that this backend keeps."""
+    return [name for name, key in names.items() if not is_refused(key)]
+
+
+def refused_keys(names: dict) -> list:
+    """And those that it refuses, for the test that shows how."""
+    refused = [name for name, key in names.items() if is_refused(key)]
+    return refused or [pytest.param(None, marks=pytest.mark.skip(reason=f"{BACKEND} keeps every key"))]
