@@ -1,8 +1,11 @@
 //! Faults with their places, secrets by name only, and the example that ships.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+
+use crate::upstream::s3::{Addressing, PayloadMode};
 
 use super::*;
 
@@ -206,6 +209,57 @@ fn example_that_ships_loads_and_shows_the_defaults() {
     assert_eq!(s3.max_idle_connections, S3Settings::DEFAULT_MAX_IDLE_CONNECTIONS);
     assert_eq!(s3.region, S3Settings::DEFAULT_REGION);
     assert_eq!(config.buckets.len(), 1);
+}
+
+/// `config/examples`, and what compose starts: one configuration for each kind of store, with what that store needs.
+#[test]
+fn examples_of_stores_load() {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let examples = fs::read_dir(config.join("examples")).unwrap().map(|entry| entry.unwrap().path());
+    let mut found = Vec::new();
+    for file in examples.chain([config.join("compose.toml")]) {
+        let loaded = Config::load(&file, &env).unwrap_or_else(|faults| panic!("{faults}"));
+        let [UpstreamConfig { kind: UpstreamKind::S3(s3), .. }] = &loaded.upstreams[..] else { panic!("{file:?}") };
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        found.push((name, s3.endpoint.to_string(), s3.region.clone(), s3.addressing, s3.payload));
+    }
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    let found: Vec<_> = found.iter().map(|(a, b, c, d, e)| (a.as_str(), b.as_str(), c.as_str(), *d, *e)).collect();
+    let account = "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com";
+    let (unsigned, trailer) = (PayloadMode::Unsigned, PayloadMode::TrailerChecksum);
+    let (path, host) = (Addressing::Path, Addressing::VirtualHost);
+    let expected = [
+        ("aws-s3", "https://s3.eu-central-1.amazonaws.com", "eu-central-1", host, unsigned),
+        ("backblaze-b2", "https://s3.us-west-004.backblazeb2.com", "us-west-004", path, unsigned),
+        ("ceph-rgw", "https://rgw.example.net", "us-east-1", path, unsigned),
+        ("cloudflare-r2", account, "auto", path, unsigned),
+        ("compose", "http://minio:9000", "us-east-1", path, trailer),
+        ("garage", "http://127.0.0.1:3900", "garage", path, trailer),
+        ("minio", "https://minio.internal:9000", "us-east-1", path, unsigned),
+    ];
+    assert_eq!(found, expected);
+}
+
+/// What its configuration reads from the environment, compose sets; where it asks for MinIO, MinIO is.
+#[test]
+fn compose_gives_its_configuration_what_it_needs() {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let compose = fs::read_to_string(config.join("compose.yaml")).unwrap();
+    let wanted = RefCell::new(Vec::new());
+    let noting = |name: &str| {
+        wanted.borrow_mut().push(name.to_owned());
+        Some("battery staple".into())
+    };
+    let loaded = Config::load(&config.join("compose.toml"), &noting).unwrap_or_else(|faults| panic!("{faults}"));
+    let wanted = wanted.into_inner();
+    assert!(wanted.len() >= 2);
+    for name in wanted {
+        assert!(compose.contains(&format!("      {name}: ${{{name}:-")), "{name} is not set in compose.yaml");
+    }
+    let [UpstreamConfig { kind: UpstreamKind::S3(s3), .. }] = &loaded.upstreams[..] else { panic!("one upstream") };
+    assert!(compose.contains(&format!("\n  {}:\n", s3.endpoint.host)), "no service {}", s3.endpoint.host);
+    let user = "MINIO_ROOT_USER: crypt-keeper\n";
+    assert!(compose.contains(user) && compose.contains("MINIO_ROOT_PASSWORD: ${CK_UPSTREAM_SECRET:-"));
 }
 
 #[test]
