@@ -26,7 +26,36 @@ def make_backend(data: Path):
     return {"local": Local, "minio": Minio}[kind](data)
 
 
-class Local:
+def text(value) -> str:
+    """As TOML writes it."""
+    return json.dumps(str(value))
+
+
+class Backend:
+    """What both have: `crypt-keeper serve` by a configuration, to which a test may add at its head and its end."""
+
+    head, more = 'listen = "127.0.0.1:0"', ""
+
+    def serve(self, access_key: str) -> list:
+        config = self.data / "crypt-keeper.toml"
+        config.write_text(f"""\
+{self.head}
+[root]
+access_key_id = {text(access_key)}
+secret_access_key = {{ env = "CRYPT_KEEPER_ROOT_SECRET_KEY" }}
+[store]
+url = {text(f"sqlite:{self.data}/state.db")}
+[upstream.default]
+{self.upstream()}
+[keyring]
+kind = "local"
+path = {text(self.data / "keyring")}
+{self.more}
+""")
+        return ["serve", "--config", str(config)]
+
+
+class Local(Backend):
     """`crypt-keeper dev`: blobs in the data directory."""
 
     name = "local"
@@ -43,15 +72,23 @@ class Local:
     def environment(self) -> dict:
         return {}
 
-    def arguments(self, _access_key: str) -> list:
+    def arguments(self, access_key: str) -> list:
+        if self.head is not Backend.head or self.more:
+            return self.serve(access_key)
         return ["dev", "--data", str(self.data), "--listen", "127.0.0.1:0"]
+
+    def upstream(self) -> str:
+        return f"""\
+kind = "local"
+path = {text(self.data / "objects")}
+"""
 
     def stored(self) -> set:
         """Everything that is stored, whatever names it."""
         return {path for path in (self.data / "objects" / "blobs").rglob("*") if path.is_file()}
 
 
-class Minio:
+class Minio(Backend):
     """`crypt-keeper serve` before a MinIO of its own."""
 
     name = "minio"
@@ -107,29 +144,16 @@ class Minio:
         return {"CK_TEST_UPSTREAM_SECRET": MINIO_PASSWORD}
 
     def arguments(self, access_key: str) -> list:
-        config = self.data / "crypt-keeper.toml"
-        config.write_text(self.config(access_key))
-        return ["serve", "--config", str(config)]
+        return self.serve(access_key)
 
-    def config(self, access_key: str) -> str:
-        text = json.dumps
+    def upstream(self) -> str:
         return f"""\
-listen = "127.0.0.1:0"
-[root]
-access_key_id = {text(access_key)}
-secret_access_key = {{ env = "CRYPT_KEEPER_ROOT_SECRET_KEY" }}
-[store]
-url = {text(f"sqlite:{self.data}/state.db")}
-[upstream.default]
 kind = "s3"
 endpoint = {text(self.endpoint)}
 region = "us-east-1"
 addressing = "path"
 access_key_id = {text(MINIO_USER)}
 secret_access_key = {{ env = "CK_TEST_UPSTREAM_SECRET" }}
-[keyring]
-kind = "local"
-path = {text(str(self.data / "keyring"))}
 """
 
     def boto3(self):

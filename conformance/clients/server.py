@@ -56,7 +56,7 @@ class Server:
             if select.select([out], [], [], 0.2)[0]:
                 block = os.read(out.fileno(), 65536)
                 seen += block
-                ready = re.search(rb"^ready\b.*?(?:http://)?(127\.0\.0\.1:\d+).*\n", seen, re.M)
+                ready = re.search(rb"^ready\b.*?(?:https?://)?(127\.0\.0\.1:\d+).*\n", seen, re.M)
                 if ready:
                     self._keep_stdout(seen)
                     return "http://" + ready.group(1).decode()
