@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::bucket_cache::Seen;
 use super::row::{bytes, text, time};
 use super::{Store, StoreError};
 use crate::base::{BucketId, BucketName, DomainId, PrincipalId, Timestamp};
@@ -29,7 +30,8 @@ pub struct BucketRow {
 impl Store {
     /// Adds a bucket; [`StoreError::Conflict`] when the name is taken.
     pub async fn insert_bucket(&self, bucket: BucketRow) -> Result<(), StoreError> {
-        self.write(move |connection| {
+        let changing = self.known_buckets().changing();
+        let committed = self.write(move |connection| {
             Box::pin(async move {
                 sqlx::query(
                     "INSERT INTO buckets (name, bucket_id, domain_id, upstream, owner, region, created) \
@@ -44,28 +46,48 @@ impl Store {
                 .bind(bucket.created.unix_millis())
                 .execute(connection)
                 .await?;
-                Ok(())
+                Ok(changing)
             })
-        })
-        .await
+        });
+        committed.await.map(drop)
     }
 
     /// A bucket by its name.
     pub async fn bucket(&self, name: &BucketName) -> Result<Option<BucketRow>, StoreError> {
+        let seen = match self.known_buckets().by_name(name) {
+            Ok(known) => return Ok(Some(known)),
+            Err(seen) => seen,
+        };
         let found = sqlx::query("SELECT * FROM buckets WHERE name = $1")
             .bind(name.as_str())
             .fetch_optional(self.readers())
             .await;
-        self.decode_optional(found, BucketRow::decode)
+        self.keep_bucket(seen, found)
     }
 
     /// A bucket by its id.
     pub async fn bucket_by_id(&self, id: BucketId) -> Result<Option<BucketRow>, StoreError> {
+        let seen = match self.known_buckets().by_id(id) {
+            Ok(known) => return Ok(Some(known)),
+            Err(seen) => seen,
+        };
         let found = sqlx::query("SELECT * FROM buckets WHERE bucket_id = $1")
             .bind(id.as_bytes().to_vec())
             .fetch_optional(self.readers())
             .await;
-        self.decode_optional(found, BucketRow::decode)
+        self.keep_bucket(seen, found)
+    }
+
+    fn keep_bucket(
+        &self,
+        seen: Seen,
+        found: Result<Option<SqliteRow>, sqlx::Error>,
+    ) -> Result<Option<BucketRow>, StoreError> {
+        let bucket = self.decode_optional(found, BucketRow::decode)?;
+        if let Some(bucket) = &bucket {
+            self.known_buckets().keep(seen, bucket);
+        }
+        Ok(bucket)
     }
 
     /// Up to `max` buckets by name, those after `after` where one is given.
@@ -81,16 +103,17 @@ impl Store {
 
     /// Forgets a bucket, with its uploads (the caller has made sure that the upstream holds none). Whether it was there.
     pub async fn delete_bucket(&self, id: BucketId) -> Result<bool, StoreError> {
-        self.write(move |connection| {
+        let changing = self.known_buckets().changing();
+        let committed = self.write(move |connection| {
             Box::pin(async move {
                 let done = sqlx::query("DELETE FROM buckets WHERE bucket_id = $1")
                     .bind(id.as_bytes().to_vec())
                     .execute(connection)
                     .await?;
-                Ok(done.rows_affected() == 1)
+                Ok((done.rows_affected() == 1, changing))
             })
-        })
-        .await
+        });
+        committed.await.map(|(was_there, _changed)| was_there)
     }
 }
 

@@ -13,10 +13,12 @@ use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+use self::bucket_cache::BucketCache;
 use self::sqlite::{Blank, Header, Migration, Schema};
 use self::writer::Writer;
 
 mod access_keys;
+mod bucket_cache;
 mod bucket_keys;
 mod buckets;
 mod deployment;
@@ -56,6 +58,7 @@ pub struct Store {
 struct Inner {
     path: PathBuf,
     readers: SqlitePool,
+    known_buckets: Arc<BucketCache>,
     /// Taken by [`Store::close`].
     writer: Mutex<Option<JoinHandle<()>>>,
     queue: std::sync::RwLock<Option<Arc<Writer>>>,
@@ -80,6 +83,7 @@ impl Store {
         let inner = Inner {
             path: path.to_owned(),
             readers,
+            known_buckets: Arc::default(),
             writer: Mutex::new(Some(task)),
             queue: std::sync::RwLock::new(Some(Arc::new(queue))),
         };
@@ -134,6 +138,10 @@ impl Store {
 
     fn readers(&self) -> &SqlitePool {
         &self.inner.readers
+    }
+
+    fn known_buckets(&self) -> &Arc<BucketCache> {
+        &self.inner.known_buckets
     }
 
     fn named(&self, error: StoreError) -> StoreError {
