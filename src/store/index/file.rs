@@ -7,11 +7,11 @@ use bytes::Bytes;
 use sqlx::sqlite::{SqlitePool, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
-use super::overlay::{Change, Pending};
-use super::{IndexRow, Place};
+use super::overlay::Pending;
+use super::{IndexRow, Place, batch};
 use crate::base::{BucketId, FooterId, KeyId, ObjectKey};
 use crate::store::error::StoreError;
-use crate::store::row::{bytes, number, signed};
+use crate::store::row::{bytes, number};
 use crate::store::sqlite::{self, Header, Migration, Schema, with_suffix};
 
 /// Reading connections, each with a thread.
@@ -110,71 +110,8 @@ pub(super) async fn write(
             sqlx::query(sql).bind(&bucket.as_bytes()[..]).execute(&mut *all).await?;
         }
     }
-    for (place, pending) in batch {
-        match &pending.change {
-            Change::Record { row, footer } => {
-                record(&mut all, row).await?;
-                match footer {
-                    Some(footer) => record_footer(&mut all, row, footer).await?,
-                    None => forget(&mut all, "footers", place).await?,
-                }
-            }
-            Change::Forget => {
-                forget(&mut all, "objects", place).await?;
-                forget(&mut all, "footers", place).await?;
-            }
-        }
-    }
+    batch::write(&mut all, batch).await?;
     all.commit().await?;
-    Ok(())
-}
-
-async fn record(connection: &mut SqliteConnection, row: &IndexRow) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT OR REPLACE INTO objects (bucket_id, object_key, version, upstream_etag, stored_bytes, \
-         plaintext_bytes, sealed_facts, footer_id, key_id, key_version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-    )
-    .bind(&row.bucket_id.as_bytes()[..])
-    .bind(row.key.as_bytes())
-    .bind(&*row.version)
-    .bind(&row.upstream_etag)
-    .bind(signed(row.stored_bytes, "stored_bytes")?)
-    .bind(signed(row.plaintext_bytes, "plaintext_bytes")?)
-    .bind(&row.sealed_facts[..])
-    .bind(&row.footer_id.as_bytes()[..])
-    .bind(&row.key_id.as_bytes()[..])
-    .bind(i64::from(row.key_version))
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn record_footer(connection: &mut SqliteConnection, row: &IndexRow, footer: &Bytes) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT OR REPLACE INTO footers (bucket_id, object_key, version, upstream_etag, footer) \
-         VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(&row.bucket_id.as_bytes()[..])
-    .bind(row.key.as_bytes())
-    .bind(&*row.version)
-    .bind(&row.upstream_etag)
-    .bind(&footer[..])
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn forget(connection: &mut SqliteConnection, table: &'static str, place: &Place) -> Result<(), StoreError> {
-    let sql = match table {
-        "objects" => "DELETE FROM objects WHERE bucket_id = $1 AND object_key = $2 AND version = $3",
-        _ => "DELETE FROM footers WHERE bucket_id = $1 AND object_key = $2 AND version = $3",
-    };
-    sqlx::query(sql)
-        .bind(&place.bucket_id.as_bytes()[..])
-        .bind(place.key.as_bytes())
-        .bind(&*place.version)
-        .execute(connection)
-        .await?;
     Ok(())
 }
 

@@ -21,9 +21,11 @@ use self::overlay::{Change, Overlay, Taken};
 use super::StoreError;
 use crate::base::{BucketId, FooterId, KeyId, ObjectKey};
 
+mod batch;
 mod file;
 mod overlay;
 mod page;
+mod recent;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -145,11 +147,23 @@ impl Index {
     /// needs, in one query.
     pub async fn lookup_object(&self, bucket: BucketId, key: &ObjectKey) -> Option<(IndexRow, Option<Bytes>)> {
         let place = Place::current(bucket, key);
-        let pending = self.shared.overlay().get(&place).cloned();
-        let found = match pending {
-            Some(Change::Record { row, footer }) => Some((row, footer)),
-            Some(Change::Forget) => None,
-            None => self.read(file::object(&self.readers(), &place).await).flatten(),
+        let known = {
+            let mut overlay = self.shared.overlay();
+            match overlay.get(&place).cloned() {
+                Some(Change::Record { row, footer }) => Some(Some((row, footer))),
+                Some(Change::Forget) => Some(None),
+                None => overlay.recent(&place).map(Some),
+            }
+        };
+        let found = match known {
+            Some(known) => known,
+            None => {
+                let found = self.read(file::object(&self.readers(), &place).await).flatten();
+                if let Some(found) = &found {
+                    self.shared.overlay().keep_recent(place.clone(), found.clone());
+                }
+                found
+            }
         };
         self.shared.count(usize::from(found.is_some()), usize::from(found.is_none()));
         found.map(|(row, footer)| {

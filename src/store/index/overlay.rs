@@ -1,4 +1,4 @@
-//! What was recorded and is not yet in the file; lookups ask here first.
+//! What was recorded and is not yet in the file, and what was read from it lately; lookups ask here first.
 //!
 //! Bounded: when it is full, what comes next is dropped. It is only an index.
 
@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
+use super::recent::Recent;
 use super::{IndexRow, MAX_FOOTER_BYTES, Place};
 use crate::base::BucketId;
 
@@ -58,6 +59,7 @@ pub(super) struct Overlay {
     forgotten: Vec<BucketId>,
     large: VecDeque<LargeFooter>,
     large_bytes: usize,
+    recent: Recent,
 }
 
 struct LargeFooter {
@@ -90,6 +92,7 @@ impl Overlay {
 
     pub(super) fn forget_bucket(&mut self, bucket: BucketId) -> Taken {
         self.large_forget(|large| large.place.bucket_id == bucket);
+        self.recent.clear();
         let bytes = &mut self.bytes;
         self.pending.retain(|place, pending| {
             let stays = place.bucket_id != bucket;
@@ -105,6 +108,7 @@ impl Overlay {
 
     fn put(&mut self, place: Place, change: Change) -> Taken {
         self.take_out(&place);
+        self.recent.forget(&place);
         let added = weight(&place, &change);
         if self.pending.len() >= MAX_ENTRIES || self.bytes + added > MAX_BYTES {
             return Taken::Dropped;
@@ -118,6 +122,23 @@ impl Overlay {
     /// What is pending for a place: `None` means that the file knows best.
     pub(super) fn get(&self, place: &Place) -> Option<&Change> {
         self.pending.get(place).map(|pending| &pending.change)
+    }
+
+    /// What the file said of a place a moment ago.
+    pub(super) fn recent(&mut self, place: &Place) -> Option<(IndexRow, Option<Bytes>)> {
+        self.recent.get(place)
+    }
+
+    /// Keeps what the file says of a place, unless something newer waits for it.
+    pub(super) fn keep_recent(&mut self, place: Place, found: (IndexRow, Option<Bytes>)) {
+        if !self.pending.contains_key(&place) {
+            self.recent.keep(place, found);
+        }
+    }
+
+    /// The file is gone or another one.
+    pub(super) fn clear_recent(&mut self) {
+        self.recent.clear();
     }
 
     pub(super) fn large_footer(&self, place: &Place, upstream_etag: &str) -> Option<Bytes> {

@@ -56,8 +56,15 @@ fn bytes<'a, T>(
     columns: &mut impl Iterator<Item = &'a str>,
     parse: impl FnOnce(&[u8]) -> Option<T>,
 ) -> Result<T, StoreError> {
-    let value = columns.next().and_then(|text| hex::decode(text).ok());
+    let value = columns.next().and_then(unhex);
     value.and_then(|value| parse(&value)).ok_or_else(|| StoreError::odd_row(column))
+}
+
+/// Like `hex::decode`, which goes through an iterator of results and takes three times as long.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; text.len() / 2];
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(bytes)
 }
 
 fn number<'a, T: TryFrom<i64>>(

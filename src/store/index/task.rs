@@ -115,6 +115,7 @@ async fn rebuild(path: &Path, file: &mut Option<SqliteConnection>, shared: &Shar
 }
 
 async fn close(file: &mut Option<SqliteConnection>, shared: &Shared) {
+    shared.overlay().clear_recent();
     let readers = shared.readers.read().unwrap_or_else(PoisonError::into_inner).clone();
     readers.close().await;
     if let Some(connection) = file.take()

@@ -210,6 +210,34 @@ async fn large_footers_stay_in_memory() {
     assert!(place.index().await.lookup_object(BUCKET, &key("a")).await.is_some_and(|(_, footer)| footer.is_none()));
 }
 
+/// What was read from the file is handed out again without asking it, and never against what was recorded since.
+#[tokio::test]
+async fn what_was_read_lately_gives_way_to_what_is_newer() {
+    let place = Place::new();
+    let index = place.index().await;
+    index.record(row("a", "e1"), footer(1));
+    index.flush().await;
+    for _ in 0..2 {
+        assert!(index.lookup_object(BUCKET, &key("a")).await == Some((row("a", "e1"), footer(1))));
+    }
+    index.record(row("a", "e2"), footer(2));
+    for _ in 0..2 {
+        assert!(index.lookup_object(BUCKET, &key("a")).await == Some((row("a", "e2"), footer(2))));
+        index.flush().await;
+    }
+    index.forget(BUCKET, &key("a"));
+    for _ in 0..2 {
+        assert!(index.lookup_object(BUCKET, &key("a")).await.is_none());
+        index.flush().await;
+    }
+    index.record(row("a", "e3"), None);
+    index.flush().await;
+    assert!(index.lookup_object(BUCKET, &key("a")).await.is_some());
+    index.forget_bucket(BUCKET);
+    index.flush().await;
+    assert!(index.lookup_object(BUCKET, &key("a")).await.is_none());
+}
+
 #[tokio::test]
 async fn damaged_and_foreign_files_are_put_aside() {
     for (case, content) in [("text", b"not a database".to_vec()), ("cut", b"SQLite format 3\0 and no more".to_vec())] {
