@@ -76,7 +76,8 @@ impl Objects {
         if self.seen_foreign.contains(bucket, &object.key, &object.facts) {
             return Ok(Some(if passes { foreign(object) } else { unverified(object) }));
         }
-        match self.ask(bucket, &object.key, None).await {
+        // On the heap, because it is large: a warm page moves a thousand of these about and never asks.
+        match Box::pin(self.ask(bucket, &object.key, None)).await {
             Ok(current) => {
                 let listed = ListedFacts::of(&current.facts);
                 Ok(Some(entry_of(object.key, current.facts.plaintext_bytes(), &listed, listed.last_modified)))

@@ -13,7 +13,8 @@ use super::error::ObjectError;
 use super::source::{BodyRefused, PlainSource};
 
 /// Stored bytes that are read and opened at a time: sixteen whole segments, so that one frame goes out per read.
-const STORED_RUN_BYTES: usize = 16 * (16_384 + 16);
+const STORED_RUN_BYTES: usize = 16 * STORED_SEGMENT_BYTES;
+const STORED_SEGMENT_BYTES: usize = 16_384 + 16;
 /// Plaintext that one frame holds at most.
 const FRAME_BYTES: usize = 16 * 16_384;
 /// How many frames are on their way at a time: one that the connection is writing, one behind it. Their buffers are
@@ -143,13 +144,23 @@ impl PlainReader {
                 self.stored.len()
             }
             StoredSource::Upstream(body) => {
-                self.stored.resize(STORED_RUN_BYTES, 0);
+                if self.stored.is_empty() {
+                    self.stored = vec![0; stored_run(self.unopened_bytes)];
+                }
                 body.read(&mut self.stored).await?
             }
         };
         self.filled = 0..filled;
         Ok(filled > 0)
     }
+}
+
+/// How much is read at a time where so much plaintext is to come: a fresh buffer of a whole run, most of it zeroes that
+/// nothing overwrites, would be the dearest thing in the GET of a small object.
+fn stored_run(plaintext_bytes: u64) -> usize {
+    // One segment is cut at either end of a range. What this leaves out (heads of parts) comes with the next read.
+    let segments = usize::try_from(plaintext_bytes / 16_384).map_or(usize::MAX, |whole| whole.saturating_add(2));
+    segments.saturating_mul(STORED_SEGMENT_BYTES).min(STORED_RUN_BYTES)
 }
 
 impl Opener {
