@@ -1,10 +1,13 @@
 //! Rows that are no ratio to the pass-through: one stream against MD5 alone, a cold listing, common prefixes of a million
 //! keys.
 
+use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::digest;
 use md5::{Digest, Md5};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, Executor};
@@ -20,9 +23,65 @@ use crate::report;
 const MANY_KEYS: u32 = 1_000_000;
 const PREFIXES: u32 = 10;
 const PREFIX_BUCKET: &str = "prefixes";
+/// What fits a processor's cache, as the proxy's buffers do.
+const HOT_BYTES: usize = 256 << 10;
+const SEGMENT_BYTES: usize = 16 << 10;
+/// 64 MiB a round: some tenths of a second for the slowest.
+const ALONE_PASSES: usize = 256;
+const ALONE_ROUNDS: usize = 5;
 /// A cold listing reads a thousand objects.
 const COLD_LISTS: usize = 3;
 const PREFIX_LISTS: usize = 200;
+
+/// What the cryptography takes alone on this processor, in CPU-seconds for a GiB: no proxy that does it can do with less.
+pub(crate) fn alone(load: &Load) -> Vec<String> {
+    let key = UnboundKey::new(&AES_256_GCM, &[7; 32]).expect("a key");
+    let key = LessSafeKey::new(key);
+    let mut buffer = load.large()[..HOT_BYTES].to_vec();
+    let mut nonce = 0_u32;
+    let aes = cpu_seconds_per_gib(|| {
+        for segment in buffer.chunks_mut(SEGMENT_BYTES) {
+            nonce += 1;
+            let mut bytes = [0; 12];
+            bytes[..4].copy_from_slice(&nonce.to_be_bytes());
+            let nonce = Nonce::assume_unique_for_key(bytes);
+            let _ = black_box(key.seal_in_place_separate_tag(nonce, Aad::empty(), segment).expect("a tag"));
+        }
+    });
+    let hot = &load.large()[..HOT_BYTES];
+    let crc = cpu_seconds_per_gib(|| {
+        black_box(crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, black_box(hot)));
+    });
+    let sha256 = cpu_seconds_per_gib(|| {
+        black_box(digest::digest(&digest::SHA256, black_box(hot)));
+    });
+    let md5 = cpu_seconds_per_gib(|| {
+        black_box(Md5::digest(black_box(hot)));
+    });
+    vec![format!(
+        "Alone on this processor, CPU-s/GiB: AES-256-GCM {aes:.2}, CRC-64/NVME {crc:.2}, SHA-256 {sha256:.2}, MD5 of one \
+         stream {md5:.2}.",
+    )]
+}
+
+/// Of the quickest of some rounds over [`HOT_BYTES`].
+fn cpu_seconds_per_gib(mut pass: impl FnMut()) -> f64 {
+    let round = |pass: &mut dyn FnMut()| {
+        let before = thread_nanoseconds();
+        for _ in 0..ALONE_PASSES {
+            pass();
+        }
+        thread_nanoseconds() - before
+    };
+    let best = (0..ALONE_ROUNDS).map(|_| round(&mut pass)).min().expect("a round");
+    best as f64 / 1e9 / ((ALONE_PASSES * HOT_BYTES) as f64 / f64::from(1 << 30))
+}
+
+/// Processor time of this thread.
+fn thread_nanoseconds() -> u64 {
+    let times = fs::read_to_string("/proc/thread-self/schedstat").expect("this thread");
+    times.split_whitespace().next().and_then(|time| time.parse().ok()).expect("a number")
+}
 
 /// Wall time of one PUT with an MD5 ETag against MD5 of the same bytes and nothing else, in turns.
 pub(crate) fn one_stream(field: &Field, rounds: usize) -> Vec<String> {

@@ -133,6 +133,8 @@ fn race(arguments: &Arguments) {
     }
     field.load.prepare(&proxy);
 
+    say(&extra::alone(&field.load));
+    println!();
     println!("{}", report::head());
     for row in
         rows::rows(effort).iter().filter(|row| row.name.contains(&arguments.only) && (!arguments.tls || row.in_tls()))

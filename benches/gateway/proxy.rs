@@ -28,7 +28,7 @@ pub(crate) enum Upstream {
 }
 
 impl Site {
-    /// A new one. With a certificate, both legs are TLS.
+    /// A new one. With a certificate, both legs are TLS. The upstream leg has UNSIGNED-PAYLOAD, as the pass-through's has.
     pub(crate) fn new(upstream: &Upstream, certificate: Option<&Certificate>) -> Self {
         let site = Self { dir: tempfile::tempdir().expect("a directory") };
         let (mut config, mut scheme, mut trusted) = (LISTEN.to_owned(), "http", String::new());
@@ -62,6 +62,7 @@ path = "keyring"
 endpoint = "{scheme}://{address}"
 access_key_id = "{ACCESS_KEY}"
 secret_access_key = {{ env = "CK_BENCH_SECRET" }}
+payload = "unsigned"
 {trusted}
 [bucket.{OPAQUE_BUCKET}]
 etag = "opaque"
