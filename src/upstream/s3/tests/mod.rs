@@ -1,3 +1,8 @@
-//! Tests of the S3 upstream: against a double that fails on demand, and against a real MinIO.
+//! The client against a real service, and against one that does what a script says.
 
+mod answers;
+mod double;
+mod faults;
 mod minio;
+mod uploads;
+mod wire;
