@@ -192,10 +192,7 @@ fn credentials(section: &Section<'_, '_>, base: &Path, env: Environment<'_>) -> 
             }
             Some(CredentialsSource::Environment)
         }
-        Source::Aws => {
-            section.fault("credentials", "\"aws\" is not in this version yet");
-            None
-        }
+        Source::Aws => Some(CredentialsSource::Aws),
     }
 }
 

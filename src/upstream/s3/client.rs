@@ -139,7 +139,9 @@ impl Client {
             endpoint,
             addressing: settings.addressing,
             region: settings.region,
-            credentials: Credentials::open(settings.credentials).await.map_err(S3OpenError::Credentials)?,
+            credentials: Credentials::open(settings.credentials, clock.clone())
+                .await
+                .map_err(S3OpenError::Credentials)?,
             clock,
             skew_ms: AtomicI64::new(UNKNOWN),
             pool,

@@ -71,6 +71,9 @@ pub enum CredentialsSource {
     },
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, where there is one, `AWS_SESSION_TOKEN`; read once.
     Environment,
+    /// The provider chain of the AWS SDKs: environment, profiles, web identity, containers, instance metadata. Renewed
+    /// before they expire.
+    Aws,
 }
 
 /// Credentials that do not change.

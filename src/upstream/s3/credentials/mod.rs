@@ -2,28 +2,42 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials as AwsCredentials;
-use tokio::time::Instant;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use tokio::time::{Instant, timeout};
 use zeroize::Zeroizing;
 
-use crate::base::SecretText;
+use crate::base::{Clock, SecretText};
 
 use super::settings::{CredentialsSource, StaticCredentials};
 
+mod chain;
 mod profile;
 
-/// How often a file of credentials is looked at, at most.
+/// How often a source of credentials is looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long before they expire, credentials are asked for anew. Instance metadata has new ones five minutes before.
+const REFRESH_BEFORE_EXPIRY: Duration = Duration::from_secs(4 * 60);
+/// How long a request waits for new credentials while the old ones are still good; then it goes on with those.
+const MAX_REFRESH: Duration = Duration::from_secs(5);
 /// Credentials files are a few lines; a larger one is another file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The credentials of the moment.
 pub(super) struct Credentials {
-    file: Option<(PathBuf, String)>,
+    source: Source,
+    clock: Clock,
     current: Mutex<Current>,
     look_every: Duration,
+}
+
+/// Where newer ones may come from.
+enum Source {
+    Fixed,
+    File { path: PathBuf, profile: String },
+    Chain(SharedCredentialsProvider),
 }
 
 struct Current {
@@ -41,30 +55,66 @@ struct Stamp {
 
 impl Credentials {
     /// Reads them for the first time.
-    pub(super) async fn open(source: CredentialsSource) -> Result<Self, String> {
-        let (file, credentials, stamp) = match source {
-            CredentialsSource::Static(given) => (None, checked(given)?, None),
+    pub(super) async fn open(source: CredentialsSource, clock: Clock) -> Result<Self, String> {
+        match source {
+            CredentialsSource::Static(given) => Ok(Self::with(Source::Fixed, checked(given)?, None, clock)),
             CredentialsSource::Environment => {
-                (None, checked(from_environment(|name| std::env::var(name).ok())?)?, None)
+                let given = from_environment(|name| std::env::var(name).ok())?;
+                Ok(Self::with(Source::Fixed, checked(given)?, None, clock))
             }
             CredentialsSource::File { path, profile } => {
                 let (credentials, stamp) = read(&path, &profile).await?;
-                (Some((path, profile)), credentials, Some(stamp))
+                Ok(Self::with(Source::File { path, profile }, credentials, Some(stamp), clock))
             }
-        };
-        let current = Mutex::new(Current { credentials, looked_at: Instant::now(), stamp });
-        Ok(Self { file, current, look_every: LOOK_EVERY })
+            CredentialsSource::Aws => Self::open_chain(chain::default_chain().await, clock).await,
+        }
     }
 
-    /// Those to sign with now. A file that cannot be read any more leaves the old ones in use: a rotation that goes
-    /// wrong half-way need not take the storage down at once.
+    async fn open_chain(provider: SharedCredentialsProvider, clock: Clock) -> Result<Self, String> {
+        let credentials = chain::ask(&provider).await?;
+        Ok(Self::with(Source::Chain(provider), credentials, None, clock))
+    }
+
+    fn with(source: Source, credentials: AwsCredentials, stamp: Option<Stamp>, clock: Clock) -> Self {
+        let current = Mutex::new(Current { credentials, looked_at: Instant::now(), stamp });
+        Self { source, clock, current, look_every: LOOK_EVERY }
+    }
+
+    /// Those to sign with now. A source that fails leaves the old ones in use: a rotation that goes wrong half-way need
+    /// not take the storage down at once.
     pub(super) async fn current(&self) -> AwsCredentials {
-        if let Some((path, profile)) = &self.file
-            && let Some(known) = self.due()
-        {
-            self.look(path, profile, known).await;
+        match &self.source {
+            Source::Fixed => {}
+            Source::File { path, profile } => {
+                if let Some(known) = self.due() {
+                    self.look(path, profile, known).await;
+                }
+            }
+            Source::Chain(provider) => {
+                if self.expires_soon() && self.due().is_some() {
+                    self.refresh(provider).await;
+                }
+            }
         }
         self.lock().credentials.clone()
+    }
+
+    fn expires_soon(&self) -> bool {
+        let Some(expiry) = self.lock().credentials.expiry() else { return false };
+        let left = expiry.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let soon = self.clock.now().plus(REFRESH_BEFORE_EXPIRY);
+        i64::try_from(left).is_ok_and(|expiry| expiry <= soon.unix_millis())
+    }
+
+    async fn refresh(&self, provider: &SharedCredentialsProvider) {
+        let asked = timeout(MAX_REFRESH, chain::ask(provider)).await;
+        match asked.unwrap_or_else(|_| Err("the AWS provider chain takes too long".to_owned())) {
+            Ok(credentials) => {
+                tracing::info!("upstream credentials were renewed");
+                self.lock().credentials = credentials;
+            }
+            Err(reason) => tracing::warn!(reason, "upstream credentials cannot be renewed; the old ones stay in use"),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
@@ -143,10 +193,16 @@ fn checked(given: StaticCredentials) -> Result<AwsCredentials, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use aws_credential_types::Credentials as AwsCredentials;
+    use aws_credential_types::provider::error::CredentialsError;
+    use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
     use super::{Credentials, checked, from_environment};
-    use crate::base::SecretText;
+    use crate::base::{Clock, SecretText, Timestamp};
     use crate::upstream::s3::settings::{CredentialsSource, StaticCredentials};
 
     fn given(id: &str, secret: &str, token: Option<&str>) -> StaticCredentials {
@@ -191,7 +247,7 @@ mod tests {
         let write = |text: &str| std::fs::write(&path, text).expect("a file");
         write("[default]\naws_access_key_id = FIRST\naws_secret_access_key = a\n");
         let source = CredentialsSource::File { path: path.clone(), profile: "default".to_owned() };
-        let mut credentials = Credentials::open(source).await.expect("readable");
+        let mut credentials = Credentials::open(source, Clock::System).await.expect("readable");
         assert_eq!(credentials.current().await.access_key_id(), "FIRST");
         write("[default]\naws_access_key_id = SECOND\naws_secret_access_key = b\n");
         assert_eq!(credentials.current().await.access_key_id(), "FIRST", "not looked at yet");
@@ -211,7 +267,64 @@ mod tests {
         let path = dir.path().join("credentials");
         std::fs::write(&path, "[other]\naws_access_key_id = A\naws_secret_access_key = topsecret\n").expect("a file");
         let source = CredentialsSource::File { path, profile: "default".to_owned() };
-        let reason = Credentials::open(source).await.err().expect("refused");
+        let reason = Credentials::open(source, Clock::System).await.err().expect("refused");
         assert!(reason.contains("default") && !reason.contains("topsecret"), "{reason}");
+    }
+
+    /// A source whose credentials are good for an hour, and have a number.
+    #[derive(Clone, Debug, Default)]
+    struct Hourly {
+        asked: Arc<AtomicU64>,
+        fails: Arc<AtomicBool>,
+    }
+
+    impl ProvideCredentials for Hourly {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let number = self.asked.fetch_add(1, Ordering::Relaxed);
+            if self.fails.load(Ordering::Relaxed) {
+                return future::ProvideCredentials::ready(Err(CredentialsError::provider_error("topsecret")));
+            }
+            let expiry = UNIX_EPOCH + Duration::from_secs(3600 * (number + 1));
+            let token = Some(format!("token {number}"));
+            let given = AwsCredentials::new(format!("KEY{number}"), "topsecret", token, Some(expiry), "hourly");
+            future::ProvideCredentials::ready(Ok(given))
+        }
+    }
+
+    #[tokio::test]
+    async fn credentials_of_the_chain_are_renewed_before_they_expire() {
+        let (source, clock) = (Hourly::default(), Clock::manual(Timestamp::from_unix_seconds(0)));
+        let provider = SharedCredentialsProvider::new(source.clone());
+        let mut credentials = Credentials::open_chain(provider, clock.clone()).await.expect("credentials");
+        credentials.look_every = Duration::ZERO;
+        for (seconds, id) in [(0, "KEY0"), (3359, "KEY0"), (3360, "KEY1"), (3600, "KEY1"), (7000, "KEY2")] {
+            clock.set(Timestamp::from_unix_seconds(seconds));
+            assert_eq!(credentials.current().await.access_key_id(), id, "at {seconds} s");
+        }
+        assert_eq!(source.asked.load(Ordering::Relaxed), 3);
+        source.fails.store(true, Ordering::Relaxed);
+        clock.set(Timestamp::from_unix_seconds(20_000));
+        assert_eq!(credentials.current().await.access_key_id(), "KEY2", "expired, and better than none");
+        source.fails.store(false, Ordering::Relaxed);
+        assert_eq!(credentials.current().await.access_key_id(), "KEY4");
+    }
+
+    #[tokio::test]
+    async fn a_chain_without_credentials_opens_nothing_and_tells_nothing() {
+        let source = Hourly::default();
+        source.fails.store(true, Ordering::Relaxed);
+        let opened = Credentials::open_chain(SharedCredentialsProvider::new(source), Clock::System).await;
+        let reason = opened.err().expect("refused");
+        assert!(reason.contains("chain") && !reason.contains("topsecret"), "{reason}");
+    }
+
+    #[test]
+    fn secrets_are_not_in_debug() {
+        let credentials = checked(given("AKIA", "topsecret", Some("toptoken"))).expect("sound");
+        let shown = format!("{credentials:?}");
+        assert!(!shown.contains("topsecret") && !shown.contains("toptoken"), "{shown}");
     }
 }
