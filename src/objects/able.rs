@@ -3,10 +3,13 @@
 
 use crate::base::ObjectKey;
 use crate::store::BucketRow;
-use crate::upstream::{Proof, Tags, Upstream};
+use crate::upstream::{GetReply, ObjectRef, Proof, StoredRange, Tags, Upstream, UpstreamError};
 
 use super::Objects;
 use super::error::ObjectError;
+
+/// How often an object may change between its HEAD and its GET.
+const MAX_SUFFIX_READS: usize = 4;
 
 /// What tags can be done with at an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,4 +47,24 @@ impl Objects {
             false => Err(can.lacking("tags").into()),
         }
     }
+}
+
+/// The end of an object, at most `len` bytes of it: in one request, or in two where the upstream knows no suffix ranges.
+pub(super) async fn suffix(upstream: &dyn Upstream, object: &ObjectRef, len: u64) -> Result<GetReply, UpstreamError> {
+    if upstream.capabilities().suffix_range {
+        return upstream.get_object(object, StoredRange::Suffix { len }, None).await;
+    }
+    for _ in 0..MAX_SUFFIX_READS {
+        let facts = upstream.head_object(object).await?;
+        let range = match facts.stored_bytes.checked_sub(len) {
+            Some(offset @ 1..) => StoredRange::Slice { offset, len },
+            Some(0) | None => StoredRange::Whole,
+        };
+        match upstream.get_object(object, range, Some(&facts.etag)).await {
+            Ok(reply) if reply.facts.etag == facts.etag => return Ok(reply),
+            Ok(_) | Err(UpstreamError::PreconditionFailed | UpstreamError::InvalidRange) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(UpstreamError::Conflict)
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use sqlx::SqliteConnection;
 use sqlx::sqlite::{SqlitePool, SqliteRow, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
@@ -75,9 +75,7 @@ impl Store {
         let named = |error: StoreError| error.named(&path.display().to_string());
         admit(path, schema).await.map_err(named)?;
         let options = sqlite::options(path, SqliteSynchronous::Full);
-        let mut connection = options.connect().await.map_err(|error| named(error.into()))?;
-        sqlite::check(&mut connection).await.map_err(named)?;
-        sqlite::migrate(&mut connection, path, schema).await.map_err(named)?;
+        let connection = sqlite::prepare(&options, path, schema).await.map_err(named)?;
         let readers = sqlite::readers(options, READERS).await.map_err(named)?;
         let (queue, task) = Writer::start(connection);
         let inner = Inner {

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
@@ -14,6 +14,9 @@ use crate::base::directory;
 
 /// How long a statement waits for another process's lock. Clients retry a 503; they do not wait for minutes.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The pause between two tries at a lock that SQLite does not wait for.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// One step of the schema: the SQL that leads to `version`.
 pub(super) struct Migration {
@@ -108,6 +111,35 @@ pub(super) fn options(path: &Path, synchronous: SqliteSynchronous) -> SqliteConn
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .disable_statement_logging()
+}
+
+/// A connection to a sound file of the latest schema.
+///
+/// SQLite does not wait for the lock that a change to WAL, or the end of a log, needs: it answers BUSY at once, whatever
+/// `busy_timeout` says (sqlite.org/wal.html). Two first starts meet there, so the whole is repeated for as long.
+pub(super) async fn prepare(
+    options: &SqliteConnectOptions,
+    path: &Path,
+    schema: &Schema,
+) -> Result<SqliteConnection, StoreError> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match prepare_once(options, path, schema).await {
+            Err(StoreError::Busy) if Instant::now() < deadline => tokio::time::sleep(BUSY_PAUSE).await,
+            other => return other,
+        }
+    }
+}
+
+async fn prepare_once(
+    options: &SqliteConnectOptions,
+    path: &Path,
+    schema: &Schema,
+) -> Result<SqliteConnection, StoreError> {
+    let mut connection = options.connect().await?;
+    check(&mut connection).await?;
+    migrate(&mut connection, path, schema).await?;
+    Ok(connection)
 }
 
 /// Connections that can only read; each has a thread of its own.

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use crate::base::{BucketName, ObjectKey};
 
 use super::{
-    BodyAborted, BodySource, Capabilities, DeleteReply, GetReply, ListPage, ListRequest, ListedObject, ListedUpload,
-    ObjectRef, PutBody, StoredFacts, StoredPart, StoredRange, Tags, UploadRef, Upstream, UpstreamError, UpstreamEtag,
-    WriteCondition,
+    BodyAborted, BodyReader, BodySource, Capabilities, DeleteReply, GetReply, ListPage, ListRequest, ListedObject,
+    ListedUpload, ObjectRef, PutBody, StoredFacts, StoredPart, StoredRange, Tags, UploadRef, Upstream, UpstreamError,
+    UpstreamEtag, WriteCondition,
 };
 
 /// Which promise is broken.
@@ -51,7 +51,14 @@ pub(crate) enum Lie {
     NoPartCopy,
     /// Every request fails as if nobody was there.
     Absent,
+    /// Takes [`HALF_WAY_BYTES`] of a body and then no more.
+    StopsReading,
+    /// Sends [`HALF_WAY_BYTES`] of a body, and breaks it off.
+    DiesHalfWay,
 }
+
+/// Where a body that is not carried to its end stops.
+pub(crate) const HALF_WAY_BYTES: usize = 400 << 10;
 
 /// The double. It claims to be able to do whatever the upstream below it can, unless told otherwise.
 pub(crate) struct Liar {
@@ -170,6 +177,49 @@ async fn collect(body: PutBody<'_>) -> (Vec<u8>, Option<BodyAborted>) {
     }
 }
 
+/// A body that is read half-way, and then not any more.
+struct Stalling<'a> {
+    source: &'a mut dyn BodySource,
+    read: usize,
+}
+
+impl<'a> Stalling<'a> {
+    fn of(body: PutBody<'a>) -> (u64, Self) {
+        (body.stored_bytes, Self { source: body.source, read: 0 })
+    }
+}
+
+#[async_trait]
+impl BodySource for Stalling<'_> {
+    async fn read(&mut self, into: &mut [u8]) -> Result<usize, BodyAborted> {
+        if self.read >= HALF_WAY_BYTES {
+            std::future::pending::<()>().await;
+        }
+        let read = self.source.read(into).await?;
+        self.read += read;
+        Ok(read)
+    }
+}
+
+/// A body that breaks off half-way.
+struct Dying {
+    body: Box<dyn BodyReader>,
+    left: usize,
+}
+
+#[async_trait]
+impl BodyReader for Dying {
+    async fn read(&mut self, into: &mut [u8]) -> Result<usize, UpstreamError> {
+        if self.left == 0 {
+            return Err(UpstreamError::Unavailable("the connection was reset".into()));
+        }
+        let most = into.len().min(self.left);
+        let read = self.body.read(&mut into[..most]).await?;
+        self.left -= read;
+        Ok(read)
+    }
+}
+
 struct Memory(std::io::Cursor<Vec<u8>>);
 
 #[async_trait]
@@ -219,6 +269,10 @@ impl Upstream for Liar {
                 return self.after_short(stored);
             }
             stored
+        } else if self.lie == Lie::StopsReading {
+            let (stored_bytes, mut source) = Stalling::of(body);
+            let body = PutBody { stored_bytes, source: &mut source };
+            self.below.put_object(bucket, key, body, condition, tags).await?
         } else {
             self.below.put_object(bucket, key, body, condition, tags).await?
         };
@@ -237,7 +291,10 @@ impl Upstream for Liar {
             range => range,
         };
         let if_match = if_match.filter(|_| !matches!(self.lie, Lie::IgnoresIfMatch | Lie::ConstantEtag));
-        let reply = self.below.get_object(object, range, if_match).await?;
+        let mut reply = self.below.get_object(object, range, if_match).await?;
+        if self.lie == Lie::DiesHalfWay {
+            reply.body = Box::new(Dying { body: reply.body, left: HALF_WAY_BYTES });
+        }
         Ok(GetReply { facts: self.facts(reply.facts.clone()), ..reply })
     }
 
@@ -303,6 +360,10 @@ impl Upstream for Liar {
         number: u16,
         body: PutBody<'_>,
     ) -> Result<StoredPart, UpstreamError> {
+        if self.lie == Lie::StopsReading {
+            let (stored_bytes, mut source) = Stalling::of(body);
+            return self.below.upload_part(upload, number, PutBody { stored_bytes, source: &mut source }).await;
+        }
         if !self.publishes_short() {
             return self.below.upload_part(upload, number, body).await;
         }

@@ -32,10 +32,11 @@ use crate::s3::Addressing;
 use crate::store::Store;
 use crate::store::index::Index;
 use crate::upstream::Upstream;
+use crate::upstream::liar::{Liar, Lie};
 use crate::upstream::local::LocalUpstream;
 use crate::upstream::watched::Watched;
 
-const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50_000);
+pub(super) const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50_000);
 const HOST: &str = "s3.test";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
@@ -225,6 +226,17 @@ impl Bench {
 
     /// One that takes on less, or more.
     pub(super) async fn with_limits(limits: GatewayLimits) -> Self {
+        Self::made(limits, |upstream| upstream).await
+    }
+
+    /// With the bucket `data`, over an upstream that does not do as it should.
+    pub(super) async fn over(lie: Lie) -> Self {
+        let bench = Self::made(Self::LIMITS, |upstream| Arc::new(Liar::new(upstream, lie))).await;
+        bench.send(Send::new("PUT", "/data")).await.expect(200);
+        bench
+    }
+
+    async fn made(limits: GatewayLimits, over: impl FnOnce(Arc<dyn Upstream>) -> Arc<dyn Upstream>) -> Self {
         let data = TempDir::new().expect("a directory");
         let clock = Clock::System;
         let local = LocalUpstream::open(&data.path().join("objects"), clock.clone()).await.expect("an upstream");
@@ -235,7 +247,7 @@ impl Bench {
         let keyring = Arc::new(MemoryKeyring::new("memory"));
         let records = Arc::new(MemoryRecords::default());
         let objects = Objects::new(Foundations {
-            upstreams: Upstreams::one(upstream.clone(), internal_bucket),
+            upstreams: Upstreams::one(over(upstream.clone()), internal_bucket),
             policies: BucketPolicies::default(),
             keys: BucketKeys::new(keyring.clone(), records, clock.clone(), CacheLimits::default()),
             store: Store::open(&state).await.expect("a database"),

@@ -9,3 +9,4 @@ mod failures;
 mod limits;
 mod multipart;
 mod objects;
+mod pressure;

@@ -227,3 +227,29 @@ async fn keys_that_would_become_one() {
     let object = ObjectRef::current(&world.bucket.name, &special);
     world.upstream.head_object(&object).await.expect("the double does take the one for the other");
 }
+
+/// Without suffix ranges the footer is found by two requests.
+#[tokio::test]
+async fn suffix_without_suffix_ranges() {
+    let world = lying(Lie::SuffixAsWhole, |can| Capabilities { suffix_range: false, ..can }).await;
+    for len in [0, 100, 64 << 10, 200_000] {
+        let (key, plain) = (world.key("k"), pattern(len));
+        world.put(&key, &plain).await.expect("stored");
+        world.lose_index().await;
+        assert!(world.get(&key).await.expect("readable").1 == plain, "{len}");
+    }
+}
+
+/// An object that changed underneath is read anew, not taken for the one that is known, nor for a broken one.
+#[tokio::test]
+async fn if_match_that_is_ignored() {
+    let world = lying(Lie::IgnoresIfMatch, |can| Capabilities { if_match_on_get: false, ..can }).await;
+    for (old, new) in [(300_000, 300_001), (300_000, 10), (10, 300_000)] {
+        let (key, other, new) = (world.key("k"), world.key("k"), pattern(new));
+        world.put(&other, &new).await.expect("stored");
+        let stored = world.stored(&other).await;
+        world.put(&key, &pattern(old)).await.expect("stored");
+        world.overwrite(&key, &stored).await;
+        assert!(world.get(&key).await.expect("readable").1 == new);
+    }
+}

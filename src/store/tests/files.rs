@@ -185,7 +185,7 @@ async fn two_first_starts_at_once() {
         })
         .collect();
     for start in starts {
-        start.await.expect("no panic").expect("opens");
+        start.await.expect("no panic").expect("opens").close().await;
     }
     place.store().await.insert_bucket(bucket("one")).await.expect("inserts");
 }

@@ -184,7 +184,7 @@ impl Findings {
 fn answered(question: Question, answer: Answer) -> Line {
     let verdict = match (&answer, question.weight()) {
         (Answer::Yes | Answer::NotAsked, _) => Verdict::Fine,
-        (Answer::Unknown { .. }, Weight::Needed) | (Answer::No { .. }, Weight::Needed) => Verdict::Unusable,
+        (Answer::No { .. }, Weight::Needed) => Verdict::Unusable,
         (Answer::Unknown { .. }, _) => Verdict::Unknown,
         (Answer::No { .. }, Weight::Offered) => Verdict::Refused,
         (Answer::No { .. }, Weight::Shown) => Verdict::Shown,
