@@ -36,5 +36,7 @@ mod fuzz {
     fuzz! {
         trailer manifest footer part record keyring config chunks_unsigned chunks_signed sigv4 request range conditions
         tagging copy_source dates xml_complete xml_delete xml_tagging xml_create_bucket
+        upstream_head upstream_list upstream_parts upstream_uploads upstream_complete upstream_delete upstream_error
+        upstream_chunked
     }
 }

@@ -10,6 +10,8 @@ mod envelope;
 mod headers;
 mod request;
 mod sigv4;
+mod upstream;
+mod wire;
 mod xml;
 
 /// What became of an input. Seeds whose file begins with `ok_` must be accepted: a seed that is refused at its first
@@ -51,6 +53,14 @@ pub(crate) const ALL: &[(&str, Target)] = &[
     ("xml_delete", xml::delete),
     ("xml_tagging", xml::tagging),
     ("xml_create_bucket", xml::create_bucket),
+    ("upstream_head", upstream::head),
+    ("upstream_list", upstream::list),
+    ("upstream_parts", upstream::parts),
+    ("upstream_uploads", upstream::uploads),
+    ("upstream_complete", upstream::complete),
+    ("upstream_delete", upstream::delete),
+    ("upstream_error", upstream::error),
+    ("upstream_chunked", wire::chunked),
 ];
 
 /// An input as a source of small decisions. At its end it gives zeros.

@@ -67,7 +67,7 @@ pub(super) fn create_bucket(input: &[u8]) -> Outcome {
 }
 
 /// As text of an element that comes out as it is, line ends too.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

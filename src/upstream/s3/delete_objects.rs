@@ -11,6 +11,8 @@ use super::xml::{escape, walk};
 use super::{S3Upstream, content_md5, object};
 
 type Outcome = Result<DeleteReply, UpstreamError>;
+/// What became of each, by key and version.
+type Told = HashMap<(String, String), Outcome>;
 
 pub(super) async fn delete(
     upstream: &S3Upstream,
@@ -58,11 +60,7 @@ fn entry(object: &ObjectRef) -> Option<String> {
     })
 }
 
-async fn send(
-    upstream: &S3Upstream,
-    bucket: &BucketName,
-    document: Vec<u8>,
-) -> Result<HashMap<(String, String), Outcome>, UpstreamError> {
+async fn send(upstream: &S3Upstream, bucket: &BucketName, document: Vec<u8>) -> Result<Told, UpstreamError> {
     let call = upstream
         .client
         .call(Method::Post, bucket, None)
@@ -70,10 +68,14 @@ async fn send(
         // S3 wants one of its checksums here; this one every service knows.
         .header("content-md5", content_md5(&document))
         .payload(Payload::Signed(document));
-    let answer = upstream.client.send(&call, About::Bucket).await?.document().await?;
+    read(&upstream.client.send(&call, About::Bucket).await?.document().await?)
+}
+
+/// What an answer says of each key and version.
+pub(super) fn read(answer: &[u8]) -> Result<Told, UpstreamError> {
     let mut told = HashMap::new();
     let mut entry = Entry::default();
-    let root = walk(&answer, |ended| match (ended.parent, ended.name) {
+    let root = walk(answer, |ended| match (ended.parent, ended.name) {
         (_, "Key") => ended.text.clone_into(&mut entry.key),
         (_, "VersionId") => ended.text.clone_into(&mut entry.version),
         (_, "DeleteMarkerVersionId") => ended.text.clone_into(&mut entry.marker_version),

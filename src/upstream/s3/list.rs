@@ -154,6 +154,13 @@ fn read(document: &[u8]) -> Result<Raw, UpstreamError> {
     if root == "ListBucketResult" { Ok(raw) } else { Err(broken("its answer to a LIST is another document")) }
 }
 
+/// The page that one answer makes.
+pub(super) fn page(document: &[u8], request: &ListRequest) -> Result<ListPage, UpstreamError> {
+    let mut page = ListPage::default();
+    add(&mut page, read(document)?, request)?;
+    Ok(page)
+}
+
 /// Adds what is new and after `after`; what cannot be is a fault: pages are cut and joined by the order of names.
 fn add(page: &mut ListPage, raw: Raw, request: &ListRequest) -> Result<(), UpstreamError> {
     let encoded = raw.encoded;
@@ -214,7 +221,7 @@ fn broken(text: &str) -> UpstreamError {
 
 #[cfg(test)]
 mod tests {
-    use super::{Raw, Start, add, read};
+    use super::{Raw, Start, read};
     use crate::upstream::{ListPage, ListRequest, UpstreamError};
 
     fn request(prefix: &str, delimiter: Option<&str>, after: &str) -> ListRequest {
@@ -259,10 +266,7 @@ mod tests {
     }
 
     fn page(content: &str, request: &ListRequest) -> Result<ListPage, UpstreamError> {
-        let document = format!("<ListBucketResult>{content}</ListBucketResult>");
-        let mut page = ListPage::default();
-        add(&mut page, read(document.as_bytes())?, request)?;
-        Ok(page)
+        super::page(format!("<ListBucketResult>{content}</ListBucketResult>").as_bytes(), request)
     }
 
     fn entry(key: &str) -> String {

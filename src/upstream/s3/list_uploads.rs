@@ -45,7 +45,7 @@ pub(super) async fn parts(
 }
 
 /// Adds the parts of one answer; says whether there are more.
-fn read_parts(document: &[u8], after: u16, parts: &mut Vec<StoredPart>) -> Result<bool, UpstreamError> {
+pub(super) fn read_parts(document: &[u8], after: u16, parts: &mut Vec<StoredPart>) -> Result<bool, UpstreamError> {
     let mut truncated = false;
     let (mut number, mut tag, mut bytes, mut at): Partial = Partial::default();
     let mut read = Vec::new();
@@ -173,12 +173,12 @@ async fn gather(
 }
 
 /// One answer.
-struct UploadPage {
-    uploads: Vec<ListedUpload>,
+pub(super) struct UploadPage {
+    pub(super) uploads: Vec<ListedUpload>,
     next: Option<(String, Option<String>)>,
 }
 
-fn read_uploads(document: &[u8], bucket: &BucketName) -> Result<UploadPage, UpstreamError> {
+pub(super) fn read_uploads(document: &[u8], bucket: &BucketName) -> Result<UploadPage, UpstreamError> {
     let (mut truncated, mut encoded) = (false, false);
     let (mut next_key, mut next_id) = (String::new(), None);
     let (mut key, mut id, mut initiated) = (String::new(), String::new(), None);

@@ -18,6 +18,8 @@ use super::{
     StoredPart, StoredRange, Tags, UploadRef, Upstream, UpstreamError, UpstreamEtag, WriteCondition,
 };
 
+#[doc(hidden)]
+pub mod answers;
 mod bucket;
 mod buffers;
 mod call;

@@ -17,6 +17,9 @@ use super::object::{self, conditional};
 use super::tags;
 use super::xml::walk;
 
+/// The root of an answer to CompleteMultipartUpload.
+pub(super) const COMPLETED: &str = "CompleteMultipartUploadResult";
+
 fn about_upload(upstream: &S3Upstream, method: Method, upload: &UploadRef) -> Call {
     upstream.client.call(method, &upload.bucket, Some(&upload.key)).query("uploadId", &upload.id.0)
 }
@@ -43,8 +46,12 @@ pub(super) async fn create(
         .header("content-type", object::CONTENT_TYPE.to_owned())
         .optional_header("x-amz-tagging", tags::header(tags));
     let document = upstream.client.send(&call, About::Object).await?.document().await?;
+    Ok(UploadRef { bucket: bucket.clone(), key: key.clone(), id: read_upload_id(&document)? })
+}
+
+pub(super) fn read_upload_id(document: &[u8]) -> Result<UpstreamUploadId, UpstreamError> {
     let mut id = String::new();
-    walk(&document, |ended| {
+    walk(document, |ended| {
         if (ended.parent, ended.name) == ("InitiateMultipartUploadResult", "UploadId") {
             ended.text.trim().clone_into(&mut id);
         }
@@ -52,7 +59,7 @@ pub(super) async fn create(
     if id.is_empty() || id.len() > MAX_ID_BYTES {
         return Err(broken("an upload has no id"));
     }
-    Ok(UploadRef { bucket: bucket.clone(), key: key.clone(), id: UpstreamUploadId(id.into()) })
+    Ok(UpstreamUploadId(id.into()))
 }
 
 pub(super) async fn put_part(
@@ -161,7 +168,7 @@ async fn try_complete(
 ) -> Result<(UpstreamEtag, Option<crate::upstream::VersionId>), UpstreamError> {
     let reply = upstream.client.send(call, About::Upload).await?;
     let version = version_of(&reply.head);
-    match Outcome::read(&reply.document().await?, "CompleteMultipartUploadResult")? {
+    match Outcome::read(&reply.document().await?, COMPLETED)? {
         Ok(outcome) => Ok((outcome.etag, version)),
         Err(refusal) => Err(refusal.error(About::Upload)),
     }
@@ -197,14 +204,14 @@ pub(super) async fn abort(upstream: &S3Upstream, upload: &UploadRef) -> Result<(
 }
 
 /// What stands in an answer that came with 200 before its outcome was known.
-struct Outcome {
-    etag: UpstreamEtag,
+pub(super) struct Outcome {
+    pub(super) etag: UpstreamEtag,
     last_modified: Option<crate::base::Timestamp>,
 }
 
 impl Outcome {
     /// The result, or the error that came in its place.
-    fn read(document: &[u8], expected: &str) -> Result<Result<Self, Refusal>, UpstreamError> {
+    pub(super) fn read(document: &[u8], expected: &str) -> Result<Result<Self, Refusal>, UpstreamError> {
         let mut tag = None;
         let mut last_modified = None;
         let mut code = String::new();
@@ -234,7 +241,7 @@ mod tests {
     use crate::upstream::UpstreamError;
     use crate::upstream::s3::fault::About;
 
-    const EXPECTED: &str = "CompleteMultipartUploadResult";
+    const EXPECTED: &str = super::COMPLETED;
 
     #[test]
     fn an_error_behind_200_is_an_error() {

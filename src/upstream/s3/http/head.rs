@@ -19,7 +19,7 @@ pub(in crate::upstream::s3) struct AnswerHead {
     /// The status, 200 to 599.
     pub(in crate::upstream::s3) status: u16,
     /// How the body's end is found.
-    pub(super) framing: Framing,
+    pub(in crate::upstream::s3) framing: Framing,
     /// Whether the connection can carry another request.
     pub(super) keeps_alive: bool,
     /// Content-Length.
@@ -44,7 +44,7 @@ pub(in crate::upstream::s3) struct AnswerHead {
 
 /// How the end of a body is found (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(in crate::upstream::s3) enum Framing {
     /// After this many bytes.
     Length(u64),
     /// After the last chunk.
@@ -67,7 +67,7 @@ pub(in crate::upstream::s3) struct ContentRange {
 
 /// What stands at the start of some bytes.
 #[derive(Debug)]
-pub(super) enum Parsed {
+pub(in crate::upstream::s3) enum Parsed {
     /// Not all of a head yet.
     Partial,
     /// A 1xx answer of this many bytes; `Continue` is 100.
@@ -78,7 +78,7 @@ pub(super) enum Parsed {
 
 /// Which interim answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Interim {
+pub(in crate::upstream::s3) enum Interim {
     /// 100: the body may come.
     Continue,
     /// Anything else says nothing.
@@ -95,7 +95,7 @@ pub(in crate::upstream::s3) enum Asked {
 }
 
 /// Parses what has been read so far.
-pub(super) fn parse(bytes: &[u8], asked: Asked) -> Result<Parsed, WireFault> {
+pub(in crate::upstream::s3) fn parse(bytes: &[u8], asked: Asked) -> Result<Parsed, WireFault> {
     let malformed = |what| Err(WireFault::Malformed(what));
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut answer = httparse::Response::new(&mut headers);

@@ -15,7 +15,7 @@ mod wire;
 
 pub(super) use body::AnswerBody;
 pub(super) use connection::{Connection, Heard, Sent};
-pub(super) use head::{AnswerHead, Asked};
+pub(super) use head::{AnswerHead, Asked, Framing, Parsed, parse};
 pub(super) use pool::{History, Host, Idle, Lease, Pool, PoolSettings};
 pub(super) use tls::client_config;
 
