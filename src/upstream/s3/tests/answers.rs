@@ -146,7 +146,7 @@ async fn listings_that_cannot_be_are_refused() {
     for wrong in [
         listing(&three),
         listing(&[entry("b"), entry("a")].concat()),
-        listing(&format!("{}{truncated}", entry("a"))),
+        listing(truncated),
         listing("<Contents><Key>a</Key>"),
         listing("<!DOCTYPE x [<!ENTITY e \"x\">]>"),
         answer(200, "", ""),
@@ -159,6 +159,11 @@ async fn listings_that_cannot_be_are_refused() {
         let double = Double::start([vec![Hear, wrong]]).await;
         assert_told!(double.upstream().await.list_objects(&bucket(), &page()).await, UpstreamError::Broken(_));
     }
+    // A page that comes again and again.
+    let same = listing(&format!("{}{truncated}", entry("a")));
+    let double = Double::start([vec![Hear, same.clone(), Hear, same]]).await;
+    let told = double.upstream().await.list_objects(&bucket(), &page()).await;
+    assert_told!(told, UpstreamError::Broken(_));
     let endless = listing(&format!("{truncated}<NextContinuationToken>t</NextContinuationToken>"));
     let double = Double::start([(0..200).flat_map(|_| [Hear, endless.clone()]).collect()]).await;
     assert_told!(double.upstream().await.list_objects(&bucket(), &page()).await, UpstreamError::Broken(_));

@@ -110,7 +110,7 @@ async fn a_refused_body_never_reaches_its_end() {
             assert_told!(put(&upstream, promised as u64, &mut source).await, UpstreamError::Body(BodyAborted));
             tokio::time::sleep(Duration::from_millis(50)).await;
             let request = double.requests().remove(0);
-            let (_, rest) = request.head.split_once("content-length: ").expect("an announced length");
+            let (_, rest) = request.head.split_once("\r\ncontent-length: ").expect("an announced length");
             let announced: usize = rest.lines().next().and_then(|line| line.parse().ok()).expect("a number");
             assert!(announced >= promised && request.body.len() < announced, "{mode:?}: all of it went out");
         }
