@@ -27,3 +27,4 @@ mod startup;
 mod tamper;
 mod upload_part_copy;
 mod upstream_faults;
+mod upstreams;

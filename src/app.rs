@@ -22,7 +22,7 @@ use crate::gateway::{Gateway, GatewayLimits, GatewayParts, Scheme};
 use crate::hashing::Md5Lanes;
 use crate::jobs;
 use crate::keys::{BucketKeys, CacheLimits, Keyring, LocalKeyring};
-use crate::objects::{Foundations, Objects, Swept};
+use crate::objects::{DEFAULT_REGION, Foundations, Objects, Swept};
 use crate::s3::Addressing;
 use crate::store::Store;
 use crate::store::index::Index;
@@ -37,6 +37,7 @@ use self::places::Places;
 use self::probing::Services;
 
 mod access_keys;
+mod adopt;
 mod bounds;
 mod checks;
 mod doctor;
@@ -50,12 +51,10 @@ mod probing;
 mod root;
 mod state_key;
 
+pub use adopt::{AdoptRefused, AdoptReport, adopt};
 pub use doctor::{Examination, Examined, examine};
 pub use error::StartError;
 pub use root::ShownCredential;
-
-/// The region that new buckets get and GetBucketLocation answers, where the configuration names none.
-const DEFAULT_REGION: &str = "us-east-1";
 
 /// Starts a server; it answers when this returns.
 ///
@@ -93,7 +92,7 @@ pub async fn start_at(config: Config, clock: Clock) -> Result<Running, StartErro
     let state_key = state_key::open(&store, &*keyring, &ground, &clock).await?;
 
     // The upstreams after the state, which knows whose they are and what should be in them.
-    let places = Places::open(config.upstreams, config.buckets, &store, &ground, &clock).await?;
+    let places = Places::open(config.upstreams, config.buckets, &config.region, &store, &ground, &clock).await?;
     let deployment_id = store.deployment().await?.ok_or(StartError::DeploymentLost)?.deployment_id;
     places.claim(&deployment_id).await?;
     let services = Services::new(places.services, clock.clone(), metrics.clone());

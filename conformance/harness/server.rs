@@ -126,6 +126,15 @@ impl Server {
         self.child.wait().expect("it ends")
     }
 
+    /// Runs another command on its configuration, to its end: the code, and what it said on stdout and stderr.
+    pub(crate) fn run(&self, command: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut command_line = binary();
+        command_line.arg(command).arg("--config").arg(self.folder.path().join(CONFIG)).args(arguments);
+        let output = command_line.stderr(Stdio::piped()).output().expect("the binary starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+
     /// Signs as root and sends.
     #[track_caller]
     pub(crate) fn send(&self, request: &Request) -> Reply {

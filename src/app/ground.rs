@@ -130,7 +130,7 @@ fn has_content(path: &Path) -> Result<bool, StartError> {
 }
 
 /// Whether a directory holds nothing, or is not there.
-fn is_vacant(path: &Path) -> Result<bool, StartError> {
+pub(super) fn is_vacant(path: &Path) -> Result<bool, StartError> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),

@@ -10,8 +10,9 @@ use tracing::{error, info, warn};
 use super::error::StartError;
 use super::ground::Ground;
 use super::probing::Service;
+use super::region_name;
 use crate::base::{BucketName, Clock, Shutdown};
-use crate::config::{UpstreamConfig, UpstreamKind};
+use crate::config::{Region, UpstreamConfig, UpstreamKind};
 use crate::objects::{BucketPolicies, BucketSettings, Place, Upstreams};
 use crate::store::{BucketRow, Store, StoreError};
 use crate::upstream::Upstream;
@@ -37,6 +38,7 @@ impl Places {
     pub(super) async fn open(
         configured: Vec<UpstreamConfig>,
         buckets: HashMap<BucketName, BucketSettings>,
+        region: &Region,
         store: &Store,
         ground: &Ground,
         clock: &Clock,
@@ -65,6 +67,7 @@ impl Places {
             };
             let mut place = Place::new(one.name, upstream, one.internal_bucket);
             place.adopt = one.adopt;
+            place.region = region_name(region);
             services.extend(s3.map(|upstream| Service { place: place.clone(), upstream }));
             places.push(place);
         }

@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::Config;
 
+mod adopt;
 mod banner;
 mod doctor;
 mod hardening;
@@ -53,6 +54,21 @@ enum Command {
         /// The configuration file; config/crypt-keeper.toml shows every key.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+    },
+    /// Take in a bucket that an upstream has already.
+    ///
+    /// The root user owns it then. Nothing in it is changed: what Crypt-Keeper did not write is refused or handed through
+    /// as foreign_objects says, until it is written anew. The server may go on running, unless the upstream is a
+    /// directory; start it once before.
+    Adopt {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The upstream that has it [default: what the configuration says of this bucket, or the only one].
+        #[arg(long, value_name = "NAME")]
+        upstream: Option<String>,
+        /// The bucket.
+        bucket: String,
     },
     /// Find out what the upstreams of a configuration file can do.
     ///
@@ -104,6 +120,10 @@ fn execute(command: Command) -> Result<(), String> {
         Command::Serve { config } => {
             let config = Config::load(&config, env).map_err(|faults| faults.to_string())?;
             run::run(config, run::Mode::Serve)
+        }
+        Command::Adopt { config, upstream, bucket } => {
+            let config = Config::load(&config, env).map_err(|faults| faults.to_string())?;
+            adopt::run(config, upstream.as_deref(), &bucket)
         }
         Command::Doctor { config, json, upstream } => {
             let config = Config::load(&config, env).map_err(|faults| faults.to_string())?;

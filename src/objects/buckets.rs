@@ -7,6 +7,7 @@ use crate::upstream::{ListRequest, Upstream, UpstreamError};
 use super::Objects;
 use super::condition::upstream_error;
 use super::error::ObjectError;
+use super::upstreams::AdoptBuckets;
 
 /// Rows fetched at a time when all buckets are listed.
 const BUCKETS_PER_QUERY: u32 = 1000;
@@ -14,9 +15,13 @@ const BUCKETS_PER_QUERY: u32 = 1000;
 const NOBODY: PrincipalId = PrincipalId::from_bytes([0; 16]);
 
 impl Objects {
-    /// A bucket by its name. An internal bucket has no row and is never found.
+    /// A bucket by its name, taken in from its upstream where it is not known and may be. An internal bucket has no row
+    /// and is never found.
     pub async fn bucket(&self, name: &BucketName) -> Result<BucketRow, ObjectError> {
-        self.inner.store.bucket(name).await?.ok_or(ObjectError::NoSuchBucket)
+        match self.inner.store.bucket(name).await? {
+            Some(row) => Ok(row),
+            None => self.bucket_on_first_use(name).await,
+        }
     }
 
     /// All buckets, by name.
@@ -57,10 +62,16 @@ impl Objects {
         }
         let place = self.inner.upstreams.home(name)?;
         match place.upstream.create_bucket(name).await {
-            Ok(()) => {}
-            Err(UpstreamError::BucketExists) if is_empty(&*place.upstream, name).await? => {}
-            Err(UpstreamError::BucketExists) => return Err(ObjectError::BucketExists { owner: NOBODY }),
+            // AWS in us-east-1 says so of one that was there, too.
+            Ok(()) | Err(UpstreamError::BucketExists) => {}
             Err(error) => return Err(upstream_error(error)),
+        }
+        if !is_empty(&*place.upstream, name).await? {
+            let owner = match place.adopt {
+                AdoptBuckets::Never => NOBODY,
+                AdoptBuckets::FirstUse => self.take_in(place, name).await.map_or(NOBODY, |row| row.owner),
+            };
+            return Err(ObjectError::BucketExists { owner });
         }
         let row = BucketRow {
             name: name.clone(),
@@ -74,7 +85,7 @@ impl Objects {
         match self.inner.store.insert_bucket(row.clone()).await {
             Ok(()) => Ok(row),
             Err(StoreError::Conflict) => {
-                let row = self.bucket(name).await?;
+                let row = self.inner.store.bucket(name).await?.ok_or(StoreError::Conflict)?;
                 Err(ObjectError::BucketExists { owner: row.owner })
             }
             Err(error) => Err(error.into()),

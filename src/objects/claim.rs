@@ -97,6 +97,16 @@ impl Place {
     }
 }
 
+/// Whether a bucket is the internal one of any deployment.
+pub(super) async fn is_marked(upstream: &dyn Upstream, bucket: &BucketName) -> Result<bool, UpstreamError> {
+    let key = ObjectKey::parse(MARKER_KEY).ok_or(UpstreamError::NoSuchKey)?;
+    match read(upstream, &ObjectRef::current(bucket, &key)).await {
+        Ok(found) => Ok(found.len() == MARKER_BYTES && found.iter().all(u8::is_ascii_hexdigit)),
+        Err(UpstreamError::NoSuchKey) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 async fn read(upstream: &dyn Upstream, marker: &ObjectRef) -> Result<Vec<u8>, UpstreamError> {
     let mut reply = upstream.get_object(marker, StoredRange::Whole, None).await?;
     // One byte more than ours has: a longer one is seen to be another.

@@ -117,8 +117,8 @@ impl Objects {
     ) -> Result<Target, ObjectError> {
         match found {
             Ok(current) => Ok(Target { etag: current.facts.etag(), stored: current.stored.etag }),
-            Err(ObjectError::Foreign { stored }) if self.may_pass(bucket, key).await => {
-                Ok(Target { etag: foreign_etag(&stored.etag), stored: stored.etag })
+            Err(ObjectError::Foreign { found }) if self.may_pass(bucket, key).await => {
+                Ok(Target { etag: foreign_etag(&found.stored.etag), stored: found.stored.etag })
             }
             Err(error) => Err(error),
         }

@@ -5,8 +5,9 @@ use crate::envelope::{FormatError, SealError};
 use crate::hashing::LanesFailed;
 use crate::keys::KeysError;
 use crate::store::StoreError;
-use crate::upstream::{StoredFacts, UpstreamError};
+use crate::upstream::UpstreamError;
 
+use super::foreign::ForeignObject;
 use super::source::BodyRefused;
 
 /// Every failure of an operation on objects. Client-side variants carry what the answer needs;
@@ -107,7 +108,7 @@ pub enum ObjectError {
     #[error("the stored object was not made here")]
     Foreign {
         /// What was found, for those who may hand it through.
-        stored: Box<StoredFacts>,
+        found: Box<ForeignObject>,
     },
     /// The stored object is damaged, exchanged or not for this name.
     #[error("the stored object fails verification: {0}")]

@@ -12,7 +12,7 @@ use moka::sync::Cache;
 use crate::base::{ETag, Md5, ObjectKey};
 use crate::envelope::{ContentHeader, Manifest, ManifestPart};
 use crate::store::BucketRow;
-use crate::upstream::{ObjectRef, StoredFacts, StoredRange, UpstreamError, UpstreamEtag, VersionId};
+use crate::upstream::{Described, ObjectRef, StoredFacts, StoredRange, UpstreamError, UpstreamEtag, VersionId};
 
 use super::Objects;
 use super::condition::upstream_error;
@@ -26,6 +26,15 @@ use super::read::PlainReader;
 const CONTENT_TYPE: &[u8] = b"application/octet-stream";
 /// How many foreign objects are remembered, so that listing them again asks for none of them: some 100 bytes each.
 const REMEMBERED: u64 = 1 << 16;
+
+/// What was found under a key that was not made here.
+#[derive(Clone, Debug)]
+pub struct ForeignObject {
+    /// Its size, ETag and date.
+    pub stored: StoredFacts,
+    /// Its headers and metadata.
+    pub described: Described,
+}
 
 /// Foreign objects that were looked at: a listing of a bucket that is being migrated would read them over and over.
 pub(super) struct SeenForeign(Cache<[u8; 16], ()>);
@@ -82,17 +91,18 @@ impl Objects {
         bucket: &BucketRow,
         key: &ObjectKey,
         version: Option<&VersionId>,
-        stored: Box<StoredFacts>,
+        found: Box<ForeignObject>,
         select: impl Fn(&ObjectFacts) -> (D, Option<Range<u64>>),
     ) -> Result<Option<Opened<D>>, ObjectError> {
         let object = ObjectRef { version: version.cloned(), ..ObjectRef::current(&bucket.name, key) };
         if !self.may_pass(bucket, key).await {
             return match self.inner.policies.of(bucket).foreign {
-                ForeignObjects::Refuse => Err(ObjectError::Foreign { stored }),
-                ForeignObjects::Pass => self.known_but_foreign(bucket, &object, stored).await.map(|()| None),
+                ForeignObjects::Refuse => Err(ObjectError::Foreign { found }),
+                ForeignObjects::Pass => self.known_but_foreign(bucket, &object, found).await.map(|()| None),
             };
         }
-        let facts = foreign_facts(bucket, &stored);
+        let stored = found.stored.clone();
+        let facts = foreign_facts(bucket, *found);
         let (decision, range) = select(&facts);
         let body = match range {
             None => None,
@@ -123,32 +133,37 @@ impl Objects {
         &self,
         bucket: &BucketRow,
         object: &ObjectRef,
-        found: Box<StoredFacts>,
+        found: Box<ForeignObject>,
     ) -> Result<(), ObjectError> {
         let now = self.upstream(bucket)?.head_object(object).await.map_err(upstream_error)?;
-        match now.etag == found.etag && now.stored_bytes == found.stored_bytes {
-            true => Err(ObjectError::Foreign { stored: found }),
+        match now.etag == found.stored.etag && now.stored_bytes == found.stored.stored_bytes {
+            true => Err(ObjectError::Foreign { found }),
             false => Ok(()),
         }
     }
 }
 
 /// What clients see of a foreign object.
-fn foreign_facts(bucket: &BucketRow, stored: &StoredFacts) -> ObjectFacts {
+fn foreign_facts(bucket: &BucketRow, found: ForeignObject) -> ObjectFacts {
+    let ForeignObject { stored, described: Described { headers: mut content_headers, metadata: user_metadata } } =
+        found;
+    if content_headers.iter().all(|(header, _)| *header != ContentHeader::ContentType) {
+        content_headers.push((ContentHeader::ContentType, CONTENT_TYPE.to_vec()));
+    }
     ObjectFacts {
         manifest: Arc::new(Manifest {
             plaintext_bytes: stored.stored_bytes,
             etag: foreign_etag(&stored.etag),
             checksums: Vec::new(),
             parts: vec![ManifestPart::single(stored.stored_bytes, [0; 24])],
-            content_headers: vec![(ContentHeader::ContentType, CONTENT_TYPE.to_vec())],
-            user_metadata: Vec::new(),
+            content_headers,
+            user_metadata,
             owner: bucket.owner,
             created: stored.last_modified,
         }),
         provenance: Provenance::Foreign,
         last_modified: stored.last_modified,
-        version: stored.version.clone(),
+        version: stored.version,
         tag_count: stored.tag_count,
     }
 }

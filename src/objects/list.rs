@@ -83,13 +83,13 @@ impl Objects {
                 Ok(Some(entry_of(object.key, current.facts.plaintext_bytes(), &listed, listed.last_modified)))
             }
             Err(ObjectError::NoSuchKey) => Ok(None),
-            Err(ObjectError::Foreign { stored }) if passes => {
-                self.seen_foreign.insert(bucket, &object.key, &stored);
-                Ok(Some(foreign(ListedObject { facts: *stored, ..object })))
+            Err(ObjectError::Foreign { found }) if passes => {
+                self.seen_foreign.insert(bucket, &object.key, &found.stored);
+                Ok(Some(foreign(ListedObject { facts: found.stored, ..object })))
             }
             Err(error) if is_lasting(&error) => {
-                if let ObjectError::Foreign { stored } = &error {
-                    self.seen_foreign.insert(bucket, &object.key, stored);
+                if let ObjectError::Foreign { found } = &error {
+                    self.seen_foreign.insert(bucket, &object.key, &found.stored);
                 }
                 tracing::warn!(%error, bucket = %bucket.name, key = %object.key, "a listed object cannot be verified");
                 Ok(Some(unverified(object)))

@@ -16,6 +16,7 @@ use crate::upstream::{Upstream, UpstreamUploadId};
 use self::in_progress::InProgress;
 
 mod able;
+mod adopt;
 mod buckets;
 mod claim;
 mod condition;
@@ -38,19 +39,21 @@ mod tags;
 mod upload;
 mod upstreams;
 
+pub use adopt::{AdoptError, Adopted};
 pub use claim::ClaimError;
 pub use condition::WriteGuard;
 pub use copy::{CopyFacts, CopyFrom, CopyTo, OpenCopy};
 pub use delete::Deleted;
 pub use error::{ChecksumConflict, ObjectError};
 pub use facts::{ListedFacts, ObjectFacts, Provenance};
+pub use foreign::ForeignObject;
 pub use list::{ListedEntry, Listing};
 pub use open::Opened;
 pub use policy::{BucketPolicies, BucketPolicy, BucketSettings, EtagPolicy, ForeignObjects};
 pub use put::{NewObject, PutObject, Written};
 pub use read::{PlainReader, STREAM_BYTES};
 pub use source::{BodyRefused, PlainSource};
-pub use upstreams::{AdoptBuckets, DEFAULT_UPSTREAM, Place, Upstreams};
+pub use upstreams::{AdoptBuckets, DEFAULT_REGION, DEFAULT_UPSTREAM, Place, Upstreams};
 
 pub use upload::{
     CompleteUpload, CompletedPart, CreateUpload, CreatedUpload, ListedPart, PartChecksum, PartList, Swept, UploadEntry,

@@ -16,6 +16,7 @@ use super::able::suffix;
 use super::condition::upstream_error;
 use super::error::ObjectError;
 use super::facts::{ObjectFacts, Provenance};
+use super::foreign::ForeignObject;
 use super::read::{PlainReader, StoredSource, read_whole};
 use super::remember::WrittenFooter;
 
@@ -90,9 +91,9 @@ impl Objects {
     ) -> Result<Found<D>, ObjectError> {
         for _ in 0..=MAX_RESTARTS {
             match self.open_sealed(bucket, key, version, &select).await {
-                Err(ObjectError::Foreign { stored }) => {
-                    let looked_at = StoredFacts::clone(&stored);
-                    if let Some(opened) = self.open_foreign(bucket, key, version, stored, &select).await? {
+                Err(ObjectError::Foreign { found }) => {
+                    let looked_at = found.stored.clone();
+                    if let Some(opened) = self.open_foreign(bucket, key, version, found, &select).await? {
                         return Ok(Found { opened, stored: looked_at, dek: None });
                     }
                 }
@@ -192,7 +193,7 @@ impl Objects {
         version: Option<&VersionId>,
     ) -> Result<Current, ObjectError> {
         let object = ObjectRef { bucket: bucket.name.clone(), key: key.clone(), version: version.cloned() };
-        let reply = match suffix(self.upstream_for(bucket, key)?, &object, SUFFIX_BYTES).await {
+        let mut reply = match suffix(self.upstream_for(bucket, key)?, &object, SUFFIX_BYTES).await {
             Ok(reply) => reply,
             Err(UpstreamError::NoSuchKey) => {
                 self.doubt(bucket, key);
@@ -201,9 +202,11 @@ impl Objects {
             Err(error) => return Err(upstream_error(error)),
         };
         let stored = reply.facts.clone();
+        let described = std::mem::take(&mut reply.described);
         check_suffix(&reply)?;
         let suffix = read_whole(reply).await?;
-        let footer_bytes = self.footer_of(bucket, &object, &stored, &suffix).await?;
+        let foreign = || ForeignObject { stored: stored.clone(), described };
+        let footer_bytes = self.footer_of(bucket, &object, &stored, &suffix, foreign).await?;
         let (dek, footer) = self.verify_footer(bucket, key, &footer_bytes, stored.stored_bytes).await?;
         let facts = facts_of(&footer, &stored);
         if version.is_none() {
@@ -221,12 +224,12 @@ impl Objects {
         object: &ObjectRef,
         stored: &StoredFacts,
         suffix: &Bytes,
+        foreign: impl FnOnce() -> ForeignObject,
     ) -> Result<Bytes, ObjectError> {
-        let foreign = || ObjectError::Foreign { stored: Box::new(stored.clone()) };
-        let at = suffix.len().checked_sub(TRAILER_BYTES).ok_or_else(foreign)?;
-        if !Trailer::is_ours(&suffix[at..]) {
-            return Err(foreign());
-        }
+        let trailer_at = suffix.len().checked_sub(TRAILER_BYTES).filter(|&at| Trailer::is_ours(&suffix[at..]));
+        let Some(at) = trailer_at else {
+            return Err(ObjectError::Foreign { found: Box::new(foreign()) });
+        };
         let manifest_bytes = Trailer::parse(&suffix[at..], stored.stored_bytes)?.manifest_stored_bytes();
         let footer_bytes = u64::from(manifest_bytes) + TRAILER_BYTES as u64;
         let held = suffix.len() as u64;
@@ -375,7 +378,7 @@ mod tests {
 
     use super::*;
     use crate::base::Timestamp;
-    use crate::upstream::BodyReader;
+    use crate::upstream::{BodyReader, Described};
 
     struct Nothing;
 
@@ -394,7 +397,7 @@ mod tests {
             let etag = UpstreamEtag("e".into());
             let last_modified = Timestamp::from_unix_millis(0);
             let facts = StoredFacts { etag, stored_bytes, last_modified, version: None, tag_count: 0 };
-            check_suffix(&GetReply { facts, offset, len, body: Box::new(Nothing) })
+            check_suffix(&GetReply { facts, described: Described::default(), offset, len, body: Box::new(Nothing) })
         };
         for (stored_bytes, offset, len) in [
             (200_000, 200_000 - 65_536, 65_536),

@@ -15,6 +15,9 @@ use super::error::ObjectError;
 /// The upstream of buckets that the configuration does not say otherwise of.
 pub const DEFAULT_UPSTREAM: &str = "default";
 
+/// The region of buckets, where nothing else is said.
+pub const DEFAULT_REGION: &str = "us-east-1";
+
 /// What becomes of a bucket that the upstream has and we do not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AdoptBuckets {
@@ -36,14 +39,16 @@ pub struct Place {
     pub internal_bucket: BucketName,
     /// What becomes of its buckets that we do not know.
     pub adopt: AdoptBuckets,
+    /// The region that GetBucketLocation answers for those that are taken in.
+    pub region: String,
     is_open: Arc<AtomicBool>,
 }
 
 impl Place {
     /// One that has not been claimed yet.
     pub fn new(name: impl Into<String>, upstream: Arc<dyn Upstream>, internal_bucket: BucketName) -> Self {
-        let (name, adopt) = (name.into(), AdoptBuckets::Never);
-        Self { name, upstream, internal_bucket, adopt, is_open: Arc::default() }
+        let (name, adopt, region) = (name.into(), AdoptBuckets::Never, DEFAULT_REGION.to_owned());
+        Self { name, upstream, internal_bucket, adopt, region, is_open: Arc::default() }
     }
 
     /// Lets requests through from now on.
@@ -106,6 +111,18 @@ impl Upstreams {
     /// Where the configuration wants a bucket to be, where it says so of this one.
     pub fn assigned(&self, bucket: &BucketName) -> Option<&str> {
         self.assigned.get(bucket).map(String::as_str)
+    }
+
+    /// Where a bucket may be that is not known: where it would be made first, then at the others by name. Only at one
+    /// where the configuration says at which.
+    pub(super) fn candidates(&self, bucket: &BucketName) -> impl Iterator<Item = &Place> {
+        let assigned = self.assigned.get(bucket);
+        let home = match (assigned, self.places.len()) {
+            (None, 1) => self.places.values().next(),
+            (assigned, _) => self.places.get(assigned.map_or(DEFAULT_UPSTREAM, String::as_str)),
+        };
+        let elsewhere = self.places.values().filter(move |place| home.is_none_or(|home| place.name != home.name));
+        home.into_iter().chain(elsewhere.filter(move |_| assigned.is_none()))
     }
 
     /// Every upstream, by name.

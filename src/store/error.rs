@@ -38,6 +38,24 @@ pub enum StoreError {
         /// The newest schema version that this program knows.
         known: i64,
     },
+    /// Written by an older version of this program, which may be running.
+    #[error(
+        "the database {path} has schema {found}, this version has {known}: start this version once, then try again"
+    )]
+    Older {
+        /// Which file.
+        path: String,
+        /// Its schema version.
+        found: i64,
+        /// The schema version that this program has.
+        known: i64,
+    },
+    /// There is no such file.
+    #[error("there is no database {path} yet: start the server once, then try again")]
+    Missing {
+        /// Which file.
+        path: String,
+    },
     /// An SQLite file of some other program.
     #[error("the file {path} is a database of another program; name another file in store.url")]
     Foreign {

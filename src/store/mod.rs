@@ -4,12 +4,13 @@
 //! on disk (WAL with `synchronous=FULL`), many callers sharing one fsync ([`writer`]). SQL uses `$n` and nothing that only
 //! SQLite has, outside [`sqlite`]: Postgres comes beside it for many proxies.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::SqliteConnection;
 use sqlx::sqlite::{SqlitePool, SqliteRow, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
@@ -71,11 +72,40 @@ impl Store {
         Self::open_with(&path_of(url)?, &SCHEMA).await
     }
 
+    /// Opens the database of a server that may be running: one that is there, with exactly this schema. Its caches learn
+    /// nothing of what is changed.
+    pub async fn open_beside(url: &str) -> Result<Self, StoreError> {
+        Self::open_beside_with(&path_of(url)?, &SCHEMA).await
+    }
+
     async fn open_with(path: &Path, schema: &Schema) -> Result<Self, StoreError> {
         let named = |error: StoreError| error.named(&path.display().to_string());
         admit(path, schema).await.map_err(named)?;
         let options = sqlite::options(path, SqliteSynchronous::Full);
         let connection = sqlite::prepare(&options, path, schema).await.map_err(named)?;
+        Self::over(path, connection).await
+    }
+
+    async fn open_beside_with(path: &Path, schema: &Schema) -> Result<Self, StoreError> {
+        let shown = || path.display().to_string();
+        let named = |error: StoreError| error.named(&shown());
+        if matches!(sqlite::header(path)?, Header::Missing | Header::Empty) {
+            return Err(StoreError::Missing { path: shown() });
+        }
+        admit(path, schema).await.map_err(named)?;
+        let options = sqlite::options(path, SqliteSynchronous::Full);
+        let mut connection = options.connect().await.map_err(|error| named(error.into()))?;
+        let (found, known) = (sqlite::version(&mut connection).await.map_err(named)?, schema.latest());
+        match found.cmp(&known) {
+            Ordering::Less => Err(StoreError::Older { path: shown(), found, known }),
+            Ordering::Equal => Self::over(path, connection).await,
+            Ordering::Greater => Err(StoreError::Newer { path: shown(), found, known }),
+        }
+    }
+
+    async fn over(path: &Path, connection: SqliteConnection) -> Result<Self, StoreError> {
+        let named = |error: StoreError| error.named(&path.display().to_string());
+        let options = sqlite::options(path, SqliteSynchronous::Full);
         let readers = sqlite::readers(options, READERS).await.map_err(named)?;
         let (queue, task) = Writer::start(connection);
         let inner = Inner {

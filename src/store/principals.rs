@@ -56,6 +56,15 @@ impl Store {
         self.decode_optional(found, PrincipalRow::decode)
     }
 
+    /// The root user; `None` before the first start.
+    pub async fn root(&self) -> Result<Option<PrincipalRow>, StoreError> {
+        let found = sqlx::query("SELECT * FROM principals WHERE kind = $1 ORDER BY created LIMIT 1")
+            .bind(PrincipalKind::Root.code())
+            .fetch_optional(self.readers())
+            .await;
+        self.decode_optional(found, PrincipalRow::decode)
+    }
+
     /// A principal by its name.
     pub async fn principal_by_name(&self, name: &str) -> Result<Option<PrincipalRow>, StoreError> {
         let found =

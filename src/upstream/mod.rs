@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::base::{BucketName, ObjectKey, Timestamp};
+use crate::envelope::ContentHeader;
 
 mod capabilities;
 #[cfg(test)]
@@ -150,10 +151,21 @@ pub struct PutBody<'a> {
 #[error("the body was refused before its end")]
 pub struct BodyAborted;
 
+/// What an upstream says of an object's content. Of ours it says nothing: that is sealed in the object.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Described {
+    /// Headers, each once.
+    pub headers: Vec<(ContentHeader, Vec<u8>)>,
+    /// User metadata: lower-case names without `x-amz-meta-`, each once.
+    pub metadata: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
 /// The answer to a GET.
 pub struct GetReply {
     /// Facts of the whole object that `body` is taken from.
     pub facts: StoredFacts,
+    /// What else is said of it.
+    pub described: Described,
     /// The first stored byte that `body` yields.
     pub offset: u64,
     /// How many bytes `body` yields.
@@ -374,6 +386,13 @@ pub enum UpstreamError {
     /// It answered in a way that we do not understand or accept, or its files are damaged.
     #[error("the upstream misbehaved: {0}")]
     Broken(String),
+}
+
+/// Names only: the values are the client's.
+impl fmt::Debug for Described {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.headers.iter().map(|(header, _)| header)).finish()
+    }
 }
 
 impl fmt::Display for UpstreamEtag {

@@ -24,6 +24,7 @@ pub(crate) struct Watched {
     swallow: AtomicBool,
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,
+    makes_buckets_twice: AtomicBool,
 }
 
 /// Where an operation stands still once it was carried out.
@@ -46,6 +47,7 @@ impl Watched {
             swallow: AtomicBool::new(false),
             bytes_up: AtomicU64::new(0),
             bytes_down: AtomicU64::new(0),
+            makes_buckets_twice: AtomicBool::new(false),
         }
     }
 
@@ -86,6 +88,11 @@ impl Watched {
         pause
     }
 
+    /// From now on making a bucket that is there is a success.
+    pub(crate) fn make_buckets_twice(&self) {
+        self.makes_buckets_twice.store(true, Ordering::Relaxed);
+    }
+
     /// From now on the bytes of this object cannot be read.
     pub(crate) fn break_gets_of(&self, key: &ObjectKey) {
         *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
@@ -120,7 +127,10 @@ impl Upstream for Watched {
     }
 
     async fn create_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {
-        self.below.create_bucket(bucket).await
+        match self.below.create_bucket(bucket).await {
+            Err(UpstreamError::BucketExists) if self.makes_buckets_twice.load(Ordering::Relaxed) => Ok(()),
+            answer => answer,
+        }
     }
 
     async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), UpstreamError> {

@@ -56,7 +56,7 @@ fn place(error: &ObjectError) -> Failure {
             .saying(format!("Range specified is not valid for source object of size: {plaintext_bytes}")),
         // Whoever owns the source says why (`super::body`); this is what is left where nobody did.
         ObjectError::Body(_) => Failure::client(Code::IncompleteBody),
-        ObjectError::Foreign { stored: _ } => Failure::new(Code::ObjectNotSealed, Side::Integrity),
+        ObjectError::Foreign { found: _ } => Failure::new(Code::ObjectNotSealed, Side::Integrity),
         ObjectError::Integrity(_) | ObjectError::Row(_) => Failure::new(Code::InternalError, Side::Integrity),
         ObjectError::Digests(_) => Failure::new(Code::InternalError, Side::Internal),
         ObjectError::Seal(error) => seal(error),
@@ -103,6 +103,8 @@ fn store(error: &StoreError) -> Failure {
         | StoreError::NoParent
         | StoreError::Unstorable(_)
         | StoreError::Newer { .. }
+        | StoreError::Older { .. }
+        | StoreError::Missing { .. }
         | StoreError::Foreign { .. }
         | StoreError::Url => Failure::new(Code::InternalError, Side::Store),
     }

@@ -25,6 +25,7 @@ use super::{
     Upstreams, WriteGuard, Written,
 };
 
+mod adopt;
 mod buckets;
 mod changing;
 mod complete;

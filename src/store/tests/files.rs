@@ -76,6 +76,25 @@ async fn a_newer_schema_is_refused_and_nothing_changed() {
     assert_eq!(place.snapshot(), before);
 }
 
+/// A command beside a server: what it writes is seen at once, and it makes and migrates nothing.
+#[tokio::test]
+async fn beside_a_running_server() {
+    let place = Place::new();
+    assert!(matches!(Store::open_beside(&place.url()).await, Err(StoreError::Missing { .. })));
+    assert!(!place.path().exists());
+    let (server, row) = (place.store().await, bucket("one"));
+    let beside = Store::open_beside(&place.url()).await.expect("opens");
+    beside.insert_bucket(row.clone()).await.expect("inserts");
+    assert_eq!(server.bucket(&row.name).await.expect("reads"), Some(row));
+    beside.close().await;
+    server.insert_bucket(bucket("two")).await.expect("goes on");
+    let older = Store::open_beside_with(&place.path(), &NEXT).await;
+    assert!(matches!(older, Err(StoreError::Older { found: 1, known: 2, .. })));
+    server.close().await;
+    Store::open_with(&place.path(), &NEXT).await.expect("migrates").close().await;
+    assert!(matches!(Store::open_beside(&place.url()).await, Err(StoreError::Newer { found: 2, known: 1, .. })));
+}
+
 /// A newer version that was killed right after its migration: the header may lag behind the log.
 #[tokio::test]
 async fn a_newer_schema_in_the_log_is_refused() {

@@ -70,6 +70,10 @@ async fn principals_and_their_access_keys() {
     assert_eq!(store.principal(ann.id).await.expect("reads"), Some(ann.clone()));
     assert_eq!(store.principal_by_name("bob").await.expect("reads"), Some(bob.clone()));
     assert_eq!(store.principal_by_name("BOB").await.expect("reads"), None);
+    assert_eq!(store.root().await.expect("reads"), None);
+    let root = PrincipalRow { kind: PrincipalKind::Root, ..principal("root") };
+    store.insert_principal(root.clone()).await.expect("inserts");
+    assert_eq!(store.root().await.expect("reads"), Some(root));
 
     for id in ["AK1", "AK2"] {
         store.insert_access_key(access_key(id, &ann)).await.expect("inserts");

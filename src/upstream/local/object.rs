@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::base::{BucketName, Clock, ObjectKey};
 use crate::upstream::{
-    DeleteReply, GetReply, ObjectRef, PutBody, StoredFacts, StoredRange, Tags, UpstreamError, UpstreamEtag,
+    DeleteReply, Described, GetReply, ObjectRef, PutBody, StoredFacts, StoredRange, Tags, UpstreamError, UpstreamEtag,
     WriteCondition,
 };
 
@@ -88,7 +88,7 @@ impl LocalUpstream {
         let Located { row, offset, len, pieces, open, lease } = self.locate(object, range, if_match).await?;
         let body =
             PiecesReader { store: Arc::clone(&self.blobs), pieces: pieces.into(), open, lease, buffer: Vec::new() };
-        Ok(GetReply { facts: row.facts(), offset, len, body: Box::new(body) })
+        Ok(GetReply { facts: row.facts(), described: Described::default(), offset, len, body: Box::new(body) })
     }
 
     /// Finds the blobs of a range and makes sure that they stay as long as the answer lives.

@@ -91,7 +91,7 @@ pub(super) async fn get(
     if_match: Option<&UpstreamEtag>,
 ) -> Result<GetReply, UpstreamError> {
     let header = range_header(range)?;
-    let reply = match fetch(upstream, object, header, if_match).await {
+    let mut reply = match fetch(upstream, object, header, if_match).await {
         // Of an empty object there is no last byte, and some services have none of a short one either: all of it will do.
         Err(UpstreamError::InvalidRange) if matches!(range, StoredRange::Suffix { .. }) => {
             fetch(upstream, object, None, if_match).await?
@@ -99,7 +99,7 @@ pub(super) async fn get(
         fetched => fetched?,
     };
     let (offset, len, total) = extent(&reply.head, range)?;
-    let facts = facts_of(&reply.head, total)?;
+    let (facts, described) = (facts_of(&reply.head, total)?, std::mem::take(&mut reply.head.described));
     // There are services that do not look at If-Match.
     if if_match.is_some_and(|expected| *expected != facts.etag) {
         return Err(UpstreamError::PreconditionFailed);
@@ -107,7 +107,7 @@ pub(super) async fn get(
     if reply.body.promised() != Some(len) {
         return Err(broken("an object's body has another length than its head says"));
     }
-    Ok(GetReply { facts, offset, len, body: Box::new(Download { body: reply.body }) })
+    Ok(GetReply { facts, described, offset, len, body: Box::new(Download { body: reply.body }) })
 }
 
 async fn fetch(

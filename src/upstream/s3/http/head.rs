@@ -4,14 +4,20 @@
 use std::str::FromStr;
 
 use crate::base::Timestamp;
+use crate::envelope::ContentHeader;
 use crate::s3::date::parse_date;
+use crate::upstream::Described;
 
+use super::super::object::CONTENT_TYPE;
 use super::WireFault;
 
 /// S3's answers have about fifteen headers; gateways and CDNs add some.
 const MAX_HEADERS: usize = 100;
 /// The longest head that is read. User metadata, which we never send, would be 2 KiB.
 pub(super) const MAX_HEAD_BYTES: usize = 32 << 10;
+
+/// Where user metadata begins.
+const METADATA_PREFIX: &str = "x-amz-meta-";
 
 /// What the head of an answer says.
 #[derive(Debug, Default)]
@@ -40,6 +46,8 @@ pub(in crate::upstream::s3) struct AnswerHead {
     pub(in crate::upstream::s3) tag_count: u16,
     /// x-amz-bucket-region: where a bucket is that was asked for elsewhere.
     pub(in crate::upstream::s3) bucket_region: Option<String>,
+    /// Content headers and metadata. The media type that all our objects have says nothing, and costs nothing.
+    pub(in crate::upstream::s3) described: Described,
 }
 
 /// How the end of a body is found (RFC 9112, section 6.3).
@@ -170,9 +178,28 @@ impl AnswerHead {
             19 if is("x-amz-delete-marker") => self.delete_marker = value.eq_ignore_ascii_case("true"),
             19 if is("x-amz-tagging-count") => self.tag_count = value.parse().unwrap_or(0),
             19 if is("x-amz-bucket-region") => self.bucket_region = Some(value.to_owned()),
-            _ => {}
+            _ => self.describe(name, value),
         }
         Ok(())
+    }
+
+    /// Content headers and metadata, the first of each.
+    fn describe(&mut self, name: &str, value: &str) {
+        let Described { headers, metadata } = &mut self.described;
+        if let Some(header) = ContentHeader::ALL.into_iter().find(|header| header.header().eq_ignore_ascii_case(name)) {
+            let says_nothing = header == ContentHeader::ContentType && value == CONTENT_TYPE;
+            if !says_nothing && headers.iter().all(|(other, _)| *other != header) {
+                headers.push((header, value.as_bytes().to_vec()));
+            }
+        } else if let Some((prefix, name)) = name.split_at_checked(METADATA_PREFIX.len())
+            && prefix.eq_ignore_ascii_case(METADATA_PREFIX)
+            && !name.is_empty()
+        {
+            let name = name.to_ascii_lowercase().into_bytes();
+            if metadata.iter().all(|(other, _)| *other != name) {
+                metadata.push((name, value.as_bytes().to_vec()));
+            }
+        }
     }
 }
 
@@ -195,7 +222,7 @@ impl FromStr for ContentRange {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, ContentRange, Framing, Interim, MAX_HEAD_BYTES, Parsed, parse};
+    use super::{Asked, ContentHeader, ContentRange, Described, Framing, Interim, MAX_HEAD_BYTES, Parsed, parse};
 
     use proptest::prelude::{any, proptest};
 
@@ -219,6 +246,24 @@ mod tests {
         ] {
             assert_eq!(head(text), Ok((framing, keeps_alive)), "{text}");
         }
+    }
+
+    /// Of what others stored; what we store says nothing of itself.
+    #[test]
+    fn content_is_described() {
+        let text = "HTTP/1.1 200 OK\nContent-Length: 5\nContent-Type: text/x\ncontent-type: text/y\nExpires: never\n\
+                    X-Amz-Meta-Colour: blue\nx-amz-meta-colour: red\nx-amz-meta-: nothing\nx-amz-meta: nothing\n\n";
+        let described = |text: &str| match parse(text.replace('\n', "\r\n").as_bytes(), Asked::Other) {
+            Ok(Parsed::Final(head, _)) => head.described,
+            other => panic!("{other:?}"),
+        };
+        let found = described(text);
+        let headers = [(ContentHeader::ContentType, b"text/x".to_vec()), (ContentHeader::Expires, b"never".to_vec())];
+        assert_eq!(found.headers, headers);
+        assert_eq!(found.metadata, [(b"colour".to_vec(), b"blue".to_vec())]);
+        assert!(!format!("{found:?}").contains("never"));
+        let ours = "HTTP/1.1 200 OK\nContent-Length: 5\nContent-Type: application/octet-stream\n\n";
+        assert_eq!(described(ours), Described::default());
     }
 
     #[test]
