@@ -18,6 +18,9 @@ const MOST_ATTEMPTS: usize = 6;
 const OBJECT_BYTES: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What a lie does to an answer.
+type Edit = fn(Vec<u8>) -> Vec<u8>;
+
 /// The proxy, the service behind it (another of its kind, which is an S3 service too), and the relay in between.
 struct Rig {
     service: Server,
@@ -316,7 +319,7 @@ fn lengths_that_are_lies() {
     let rig = Rig::new();
     let body = bytes(1, OBJECT_BYTES);
     rig.proxy.put("/faults/k", &body);
-    let edits: [(&str, fn(Vec<u8>) -> Vec<u8>); 4] = [
+    let edits: [(&str, Edit); 4] = [
         ("longer", |answer| with_length(&answer, |length| length + 1000)),
         ("shorter", |answer| with_length(&answer, |length| length - 1000)),
         ("much shorter", |answer| with_length(&answer, |length| length / 2)),
@@ -389,7 +392,7 @@ fn listings_that_lie() {
     for (number, body) in bodies.iter().enumerate() {
         rig.proxy.put(&format!("/faults/k{number}"), body);
     }
-    let edits: [fn(Vec<u8>) -> Vec<u8>; 3] = [
+    let edits: [Edit; 3] = [
         |answer| replaced(&answer, "<ETag>", |text| text.replace(|c: char| c.is_ascii_digit(), "0")),
         |answer| replaced(&answer, "<Size>", |_| "000007".to_owned()),
         |answer| replaced(&answer, "<Key>", |key| key.replace("k3", "k4")),

@@ -41,6 +41,7 @@ pub struct PlainReader {
 }
 
 /// How stored bytes become plaintext.
+#[expect(clippy::large_enum_variant, reason = "one for each answer, nearly always the large one")]
 enum Opener {
     Sealed(RangeOpener),
     /// They are plaintext: a foreign object in a bucket that lets these pass.

@@ -168,14 +168,13 @@ impl Findings {
         let skew = self.clock_skew_ms.unsigned_abs();
         let side = if self.clock_skew_ms > 0 { "ahead of" } else { "behind" };
         let seen = format!("{}.{} s {side} ours", skew / 1000, skew % 1000 / 100);
-        let (answer, verdict, means) = match skew {
-            0..=ODD_CLOCK_SKEW_MS => (Answer::Yes, Verdict::Fine, String::new()),
-            ..=MAX_CLOCK_SKEW_MS => (
-                Answer::No { seen },
-                Verdict::WorkedAround,
-                "dates of objects are by the upstream's clock; set both by NTP".to_owned(),
-            ),
-            _ => (Answer::No { seen }, Verdict::Unusable, "requests signed with our clock are refused".to_owned()),
+        let (answer, verdict, means) = if skew <= ODD_CLOCK_SKEW_MS {
+            (Answer::Yes, Verdict::Fine, String::new())
+        } else if skew <= MAX_CLOCK_SKEW_MS {
+            let means = "dates of objects are by the upstream's clock; set both by NTP".to_owned();
+            (Answer::No { seen }, Verdict::WorkedAround, means)
+        } else {
+            (Answer::No { seen }, Verdict::Unusable, "requests signed with our clock are refused".to_owned())
         };
         Line { name: "clocks agree", answer, verdict, means }
     }

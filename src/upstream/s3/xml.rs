@@ -138,7 +138,10 @@ mod tests {
 
     use proptest::prelude::{any, proptest};
 
-    fn seen(document: &str) -> Result<(String, Vec<(String, String, String)>), String> {
+    /// Parent, name and text.
+    type Seen = Vec<(String, String, String)>;
+
+    fn seen(document: &str) -> Result<(String, Seen), String> {
         let mut seen = Vec::new();
         let root = walk(document.as_bytes(), |ended| {
             seen.push((ended.parent.to_owned(), ended.name.to_owned(), ended.text.to_owned()));

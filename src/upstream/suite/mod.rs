@@ -106,7 +106,7 @@ impl Fixture {
     pub(crate) fn usable<'a>(&self, keys: &[&'a str]) -> Vec<&'a str> {
         let hides =
             |key: &str| keys.iter().any(|other| other.strip_prefix(key).is_some_and(|rest| rest.starts_with('/')));
-        let usable = |key: &&str| !self.mistakes(key) && !(self.has(Quirk::KeysArePaths) && hides(key));
+        let usable = |key: &&str| !(self.mistakes(key) || self.has(Quirk::KeysArePaths) && hides(key));
         keys.iter().copied().filter(usable).collect()
     }
 

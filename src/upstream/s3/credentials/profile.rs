@@ -46,10 +46,10 @@ mod tests {
 
     #[test]
     fn profiles_are_found() {
-        let default = find(FILE, "default").ok().expect("there");
+        let default = find(FILE, "default").expect("there");
         assert_eq!((default.access_key_id.as_str(), default.secret_access_key.expose()), ("A", "s=e/c+r#e;t"));
         assert!(default.session_token.is_none());
-        let work = find(FILE, "work").ok().expect("there");
+        let work = find(FILE, "work").expect("there");
         assert_eq!((work.access_key_id.as_str(), work.session_token.expect("a token").expose()), ("W", "tok=="));
     }
 

@@ -157,9 +157,7 @@ impl AnswerHead {
             4 if is("etag") => self.etag = Some(value.to_owned()),
             4 if is("date") => self.date = parse_date(value),
             10 if is("connection") => {
-                if value.split(',').any(|option| option.trim().eq_ignore_ascii_case("close")) {
-                    self.keeps_alive = false;
-                }
+                self.keeps_alive &= !value.split(',').any(|option| option.trim().eq_ignore_ascii_case("close"));
             }
             13 if is("last-modified") => self.last_modified = parse_date(value),
             13 if is("content-range") => self.content_range = value.parse().ok(),
