@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::base::{BucketName, ObjectKey};
 use crate::upstream::{
@@ -18,6 +18,7 @@ pub(crate) struct Watched {
     seen: Mutex<Vec<&'static str>>,
     lose_answer_of: Mutex<Option<&'static str>>,
     pause: Mutex<Option<(&'static str, Arc<Pause>)>>,
+    gate: Mutex<Option<(&'static str, Arc<Gate>)>>,
     broken: Mutex<Option<ObjectKey>>,
     capabilities: Mutex<Option<Capabilities>>,
     copies_whole: AtomicBool,
@@ -34,6 +35,14 @@ pub(crate) struct Pause {
     pub(crate) go_on: Notify,
 }
 
+/// Where every operation of a kind stands still once it was carried out.
+pub(crate) struct Gate {
+    /// A permit for each that has come.
+    pub(crate) reached: Semaphore,
+    /// A permit for each that may go on.
+    pub(crate) open: Semaphore,
+}
+
 impl Watched {
     pub(crate) fn new(below: Arc<dyn Upstream>) -> Self {
         Self {
@@ -41,6 +50,7 @@ impl Watched {
             seen: Mutex::default(),
             lose_answer_of: Mutex::default(),
             pause: Mutex::default(),
+            gate: Mutex::default(),
             broken: Mutex::default(),
             capabilities: Mutex::default(),
             copies_whole: AtomicBool::new(false),
@@ -88,6 +98,13 @@ impl Watched {
         pause
     }
 
+    /// Every such operation is carried out, and answers when there is a permit for it.
+    pub(crate) fn gate_after(&self, operation: &'static str) -> Arc<Gate> {
+        let gate = Arc::new(Gate { reached: Semaphore::new(0), open: Semaphore::new(0) });
+        *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = Some((operation, Arc::clone(&gate)));
+        gate
+    }
+
     /// From now on making a bucket that is there is a success.
     pub(crate) fn make_buckets_twice(&self) {
         self.makes_buckets_twice.store(true, Ordering::Relaxed);
@@ -103,6 +120,13 @@ impl Watched {
         if let Some((_, pause)) = pause {
             pause.reached.notify_one();
             pause.go_on.notified().await;
+        }
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, gate)) = gate.filter(|(named, _)| *named == operation) {
+            gate.reached.add_permits(1);
+            if let Ok(permit) = gate.open.acquire().await {
+                permit.forget();
+            }
         }
     }
 

@@ -359,14 +359,14 @@ async fn a_source_that_changes_between_two_pieces() {
     let (key, target) = (world.key("k"), world.key("copy"));
     let earlier = world.put(&target, b"earlier").await.expect("stored").etag;
     world.put(&key, &pattern(33 * MIB)).await.expect("stored");
-    // Seven pieces, four at a time: the last ones begin when the first one is answered.
+    // Seven pieces, four at a time: the last ones begin when the first ones are answered.
     world.upstream.limit_to(Capabilities { max_put_bytes: 5 << 20, ..Capabilities::ALL });
-    let pause = world.upstream.pause_after("upload_part_copy");
+    let gate = world.upstream.gate_after("upload_part_copy");
     let copying = running(&world, to(&world.bucket, &target), &key, kept());
-    pause.reached.notified().await;
+    drop(gate.reached.acquire_many(4).await.expect("four pieces"));
     world.upstream.limit_to(Capabilities::ALL);
     world.put(&key, &vec![7; 33 * MIB]).await.expect("stored, as long as the first");
-    release(&pause).await;
+    gate.open.add_permits(7);
     assert!(matches!(copying.await.expect("runs"), Err(ObjectError::SourceChanged)));
     assert_eq!(world.head(&target).await.expect("there").etag(), earlier);
     assert_eq!(world.uploads_at_upstream().await, 0);
