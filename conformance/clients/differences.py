@@ -21,6 +21,13 @@ LONGEST_SEGMENT_BYTES = 255
 
 CONDITIONAL_DELETE = not MINIO
 
+# Faults that are known and not yet mended: each fails now and then, and is shown as such in every run.
+KNOWN_FAULTS = {
+    "test_kill_at_random_moments": "MinIO killed half-way may answer Complete with XMinioObjectExistsAsDirectory, told as 500",
+    "test_many_large_bodies_and_idle_connections": "some of 64 PUTs at a time end with 500 `a body ended early` on a busy machine",
+    "test_random_operations_against_a_dictionary": "the model differs in some runs; not yet looked into",
+} if MINIO else {}
+
 
 def is_refused(key: str) -> bool:
     """A trailing slash is no empty segment."""
