@@ -22,6 +22,9 @@ use super::xml::walk;
 const LAST_CHARACTER: char = '\u{10ffff}';
 /// Pages that may be fetched for one: more of them say nothing new, and the service is asked in vain.
 const MAX_ROUNDS: u32 = 100;
+/// Fewest keys that are asked for. Asked for one, MinIO looks for an object that is called like the prefix, and tells
+/// it as all that there is.
+const MIN_ASKED: usize = 2;
 
 pub(super) async fn list(
     upstream: &S3Upstream,
@@ -36,26 +39,48 @@ pub(super) async fn list(
     let mut from = Start::of(request, request.after.as_deref());
     let room = usize::try_from(request.max_entries).unwrap_or(usize::MAX);
     for _ in 0..MAX_ROUNDS {
-        let wanted = room - page.objects.len() - page.common_prefixes.len();
-        let raw = fetch(upstream, bucket, request, &from, wanted).await?;
-        let truncated = raw.truncated;
+        let before = entries(&page);
+        let asked = (room - before).max(MIN_ASKED);
+        let raw = fetch(upstream, bucket, request, &from, asked).await?;
+        let more = raw.truncated;
         let next = from.behind(&raw, request)?;
         add(&mut page, raw, request)?;
-        let entries = page.objects.len() + page.common_prefixes.len();
-        if entries > room {
+        if entries(&page) - before > asked {
             return Err(broken("it lists more than it was asked for"));
         }
-        if !truncated || entries == room {
+        let truncated = more | cut(&mut page, room);
+        if !truncated || entries(&page) == room {
             if truncated {
-                let last_key = page.objects.last().map(|object| object.key.as_str());
-                let last = last_key.into_iter().chain(page.common_prefixes.last().map(String::as_str)).max();
-                page.next_after = last.map(str::to_owned);
+                let (last_key, last_prefix) = last_names(&page);
+                page.next_after = last_key.max(last_prefix).map(str::to_owned);
             }
             return Ok(page);
         }
         from = next.ok_or_else(|| broken("a listing goes on without saying where"))?;
     }
     Err(broken("a listing does not come to an end"))
+}
+
+fn entries(page: &ListPage) -> usize {
+    page.objects.len() + page.common_prefixes.len()
+}
+
+fn last_names(page: &ListPage) -> (Option<&str>, Option<&str>) {
+    (page.objects.last().map(|object| object.key.as_str()), page.common_prefixes.last().map(String::as_str))
+}
+
+/// Drops the last names of what is more than there is room for; says whether there were any.
+fn cut(page: &mut ListPage, room: usize) -> bool {
+    let too_many = entries(page) > room;
+    while entries(page) > room {
+        let (last_key, last_prefix) = last_names(page);
+        if last_key > last_prefix {
+            page.objects.pop();
+        } else {
+            page.common_prefixes.pop();
+        }
+    }
+    too_many
 }
 
 /// One answer, decoded.

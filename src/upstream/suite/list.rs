@@ -50,13 +50,14 @@ impl From<ListPage> for ListPageNames {
 }
 
 pub(crate) async fn pages_match_the_model(f: &Fixture) {
-    let more = ["a/b/c", "a/b/d", "a/c", "a0", "ab//c", "b/1", "b/2", "b/3", "b//", "c|x|y", "c||z", "\u{e9}/x"];
+    let more =
+        ["a/b/c", "a/b/d", "a/c", "a0", "ab//c", "b/1", "b/2", "b/3", "b//", "c|x|y", "c||z", "d", "d1", "\u{e9}/x"];
     let usable = f.usable(&[SPECIAL_KEYS, &more].concat());
     let keys: BTreeSet<String> = usable.into_iter().map(str::to_owned).collect();
     for key in &keys {
         f.put(key, b"x").await;
     }
-    let prefixes = ["", "a", "a/", "b/", "/", "c|", "\u{e9}", "zzz", "\u{10ffff}"];
+    let prefixes = ["", "a", "a/", "b/", "/", "c|", "d", "\u{e9}", "zzz", "\u{10ffff}"];
     let delimiters = [None, Some("/"), Some("//"), Some("|"), Some("b"), Some("\u{301}"), Some("a/b")];
     let afters = [None, Some("a"), Some("a/"), Some("a/b"), Some("b/1"), Some("\u{e9}"), Some("\u{10ffff}")];
     for prefix in prefixes {
