@@ -179,7 +179,7 @@ impl Objects {
         let sealed = sealing.finish();
         let stored = match outcome {
             Ok(stored) => stored,
-            Err(UpstreamError::Body(_)) => return Err(sealed.err().unwrap_or(ObjectError::Row("a body ended early"))),
+            Err(refused @ UpstreamError::Body(_)) => return Err(sealed.err().unwrap_or(refused.into())),
             Err(error) => return Err(self.refused_write(bucket, key, &guard, error).await),
         };
         sealed?;

@@ -128,6 +128,7 @@ pub const STREAM_BYTES: usize = 512 << 10;
 pub trait BodySource: Send {
     /// Fills `into` from its start, as far as it likes to wait; 0 only at the end.
     /// An error means that the body is refused: the upstream MUST publish nothing and answer [`UpstreamError::Body`].
+    /// Not cancel safe: who drops a read before its end MUST give up the body.
     async fn read(&mut self, into: &mut [u8]) -> Result<usize, BodyAborted>;
 }
 

@@ -7,6 +7,7 @@
 //! refused, too short or too long leaves a request that the service never saw the end of, on a connection that is reset.
 
 use std::io::IoSlice;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -177,8 +178,8 @@ enum Filled {
     More(usize),
     /// The rest of the body.
     Last,
-    /// The service has something to say first.
-    Interrupted,
+    /// Nothing any more: the service has answered already.
+    Answered(Box<AnswerHead>),
 }
 
 impl Pump<'_> {
@@ -189,13 +190,10 @@ impl Pump<'_> {
         idle_timeout: Duration,
     ) -> Result<Heading, UpstreamError> {
         loop {
-            let (len, kind) = match self.fill(connection).await? {
+            let (len, kind) = match self.fill(connection, idle_timeout).await? {
                 Filled::More(len) => (len, Frame::Inner),
                 Filled::Last => (self.filled, Frame::Last),
-                Filled::Interrupted => match connection.hear(Asked::Other, idle_timeout).await? {
-                    Heard::Continue => continue,
-                    Heard::Answer(head) => return Ok(Heading::Early(head)),
-                },
+                Filled::Answered(head) => return Ok(Heading::Early(head)),
             };
             let frame = self.framing.frame(&self.buffer[..len], kind);
             let mut pieces = frame.pieces(&self.buffer[..len]).map(IoSlice::new);
@@ -217,7 +215,7 @@ impl Pump<'_> {
     }
 
     /// Reads until there is a run to send, or the end.
-    async fn fill(&mut self, connection: &mut Connection) -> Result<Filled, UpstreamError> {
+    async fn fill(&mut self, connection: &mut Connection, idle_timeout: Duration) -> Result<Filled, UpstreamError> {
         loop {
             let all_there = self.received == self.len;
             let room = BUFFER_BYTES - self.filled;
@@ -227,10 +225,18 @@ impl Pump<'_> {
                 let run = if all_there || self.framing.is_uniform() { RUN_BYTES } else { self.filled };
                 return Ok(Filled::More(run));
             }
-            let read = tokio::select! {
-                biased;
-                () = connection.listen() => return Ok(Filled::Interrupted),
-                read = read(self.source, &mut self.buffer[self.filled..]) => read?,
+            let mut reading = pin!(read(self.source, &mut self.buffer[self.filled..]));
+            // A source loses bytes when it is dropped half-way: what the service says meanwhile (a leave to go on that
+            // comes late) never ends the reading.
+            let read = loop {
+                tokio::select! {
+                    biased;
+                    () = connection.listen() => match connection.hear(Asked::Other, idle_timeout).await? {
+                        Heard::Continue => {}
+                        Heard::Answer(head) => return Ok(Filled::Answered(head)),
+                    },
+                    read = &mut reading => break read?,
+                }
             };
             if read == 0 {
                 return if all_there { Ok(Filled::Last) } else { Err(BodyAborted.into()) };

@@ -63,6 +63,31 @@ async fn a_service_that_never_says_continue_gets_the_body_all_the_same() {
     assert!(double.requests()[0].body == bytes);
 }
 
+/// Bytes that are lost when a read is dropped half-way.
+struct Halting<'a> {
+    rest: &'a [u8],
+}
+
+#[async_trait::async_trait]
+impl BodySource for Halting<'_> {
+    async fn read(&mut self, into: &mut [u8]) -> Result<usize, BodyAborted> {
+        let (now, rest) = self.rest.split_at(self.rest.len().min(into.len()).min(1 << 16));
+        self.rest = rest;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        into[..now.len()].copy_from_slice(now);
+        Ok(now.len())
+    }
+}
+
+#[tokio::test]
+async fn a_leave_to_go_on_that_comes_late_costs_nothing_of_the_body() {
+    let bytes = noise(LONG, 1);
+    let late = vec![Hear, go_on(), Take(1), go_on(), Take(LONG / 2), go_on(), Take(LONG / 2 - 1), stored()];
+    let double = Double::start([late]).await;
+    put(&double.upstream().await, LONG as u64, &mut Halting { rest: &bytes }).await.expect("a PUT");
+    assert!(double.requests()[0].body == bytes);
+}
+
 #[tokio::test]
 async fn a_refusal_before_the_body_costs_no_byte_of_it() {
     let double = Double::start([vec![Hear, refusal(412, "PreconditionFailed")]]).await;
