@@ -21,8 +21,6 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     backend = os.environ.get("CK_BACKEND", "local")
     for item in items:
-        if item.originalname in differences.KNOWN_FAULTS:
-            item.add_marker(pytest.mark.xfail(reason=differences.KNOWN_FAULTS[item.originalname], strict=False))
         only = item.get_closest_marker("backend")
         if only and backend not in only.args:
             item.add_marker(pytest.mark.skip(reason=f"of {', '.join(only.args)} alone: {only.kwargs['reason']}"))

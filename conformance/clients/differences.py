@@ -8,6 +8,8 @@ MinIO:
   which found that out by its probe, or 400.
 - An object `folder` hides `folder/…` in listings, though both can be read.
 - It ignores If-Match of DELETE. The proxy found that out too, and answers 501 instead of deleting what changed meanwhile.
+- A Complete first takes its parts apart, then publishes them. Killed in between, it can never complete that upload: it
+  answers InvalidPart or XMinioObjectExistsAsDirectory, the proxy 400 or 500. The key holds what it held before.
 - LastModified has whole seconds, as S3's; the directory upstream has milliseconds.
 """
 
@@ -21,12 +23,8 @@ LONGEST_SEGMENT_BYTES = 255
 
 CONDITIONAL_DELETE = not MINIO
 
-# Faults that are known and not yet mended: each fails now and then, and is shown as such in every run.
-KNOWN_FAULTS = {
-    "test_kill_at_random_moments": "MinIO killed half-way may answer Complete with XMinioObjectExistsAsDirectory, told as 500",
-    "test_many_large_bodies_and_idle_connections": "some of 64 PUTs at a time end with 500 `a body ended early` on a busy machine",
-    "test_random_operations_against_a_dictionary": "the model differs in some runs; not yet looked into",
-} if MINIO else {}
+# Killed in the middle of a Complete.
+LOSES_UPLOADS_WHEN_KILLED = MINIO
 
 
 def is_refused(key: str) -> bool:

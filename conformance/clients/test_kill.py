@@ -16,6 +16,7 @@ from functools import lru_cache
 
 import pytest
 
+import differences
 from payloads import MIB
 from raw import NoAnswer, Raw
 
@@ -190,7 +191,13 @@ class Worker:
         upload, self.upload = self.upload, None
         if upload.completing:
             # The client asks again until it knows.
-            self.accept(upload.complete(send), "complete again")
+            reply = upload.complete(send)
+            if reply.status != 200 and self.upload_may_be_lost:
+                assert reply.all("Code")[0] in ("InvalidPart", "InternalError"), reply.body
+                self.accept(send("DELETE", f"/{BUCKET}/{upload.key}", {"uploadId": upload.id}), "lost by the backend, and aborted")
+                self.settle(send, upload.key, self.held[upload.key])
+                return
+            self.accept(reply, "complete again")
             self.settle(send, upload.key, upload.value())
             return
         reply = send("GET", f"/{BUCKET}/{upload.key}", {"uploadId": upload.id})
@@ -271,6 +278,7 @@ def test_kill_at_random_moments(own_server, report):
             listed = listing(send)
             for worker in workers:
                 worker.backend_may_die = False
+                worker.upload_may_be_lost = differences.LOSES_UPLOADS_WHEN_KILLED and backend_dies(server, round_number)
                 worker.verify(send, listed)
     except AssertionError as error:
         raise AssertionError(f"seed {seed}, round {round_number}: {error}") from error
