@@ -21,11 +21,24 @@ pub enum ETag {
 impl fmt::Display for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Md5(md5) => f.write_str(&hex::encode(md5.0)),
-            Self::Multipart(md5, parts) => write!(f, "{}-{parts}", hex::encode(md5.0)),
-            Self::Opaque(random) => write!(f, "{}-1", hex::encode(random)),
+            Self::Md5(md5) => write_hex(f, md5.0),
+            Self::Multipart(md5, parts) => {
+                write_hex(f, md5.0)?;
+                write!(f, "-{parts}")
+            }
+            Self::Opaque(random) => {
+                write_hex(f, *random)?;
+                f.write_str("-1")
+            }
         }
     }
+}
+
+/// As `hex::encode`, which goes through an iterator of characters and onto the heap: a page of LIST has a thousand.
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: [u8; 16]) -> fmt::Result {
+    let mut digits = [0; 32];
+    hex::encode_to_slice(bytes, &mut digits).map_err(|_| fmt::Error)?;
+    f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
 }
 
 impl fmt::Debug for ETag {

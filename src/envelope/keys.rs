@@ -32,7 +32,8 @@ pub struct BodyKeys {
 impl BodyKeys {
     /// Derives them from the DEK and the id that was made with it.
     pub fn derive(dek: &Dek, body_id: &BodyId) -> Self {
-        let expand = |purpose| expand32(&dek.0, purpose, body_id.as_bytes());
+        let expander = Expander::new(&dek.0);
+        let expand = |purpose| expander.expand(purpose, body_id.as_bytes());
         Self {
             body_id: *body_id,
             body: expand(b"body"),
@@ -55,20 +56,29 @@ impl BodyKeys {
 
 /// The key of sealed index rows, one per bucket key.
 pub fn index_key(bucket_key: &Key32) -> Key32 {
-    expand32(bucket_key, b"index", &[])
+    Expander::new(bucket_key).expand(b"index", &[])
 }
 
-/// HMAC-SHA-512(key, "crypt-keeper.v1 " || purpose || 0 || data || 0x01)[0..32): HKDF-Expand of one block.
-pub(super) fn expand32(key: &Key32, purpose: &[u8], data: &[u8]) -> Key32 {
-    let mut mac = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA512, key.expose()));
-    mac.update(b"crypt-keeper.v1 ");
-    mac.update(purpose);
-    mac.update(&[0]);
-    mac.update(data);
-    mac.update(&[1]);
-    let mut out = Zeroizing::new([0; 32]);
-    out.copy_from_slice(&mac.sign().as_ref()[..32]);
-    Key32::new(*out)
+/// A key that others are derived from. Half the work is done once, when it is made.
+pub(super) struct Expander(hmac::Key);
+
+impl Expander {
+    pub(super) fn new(key: &Key32) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA512, key.expose()))
+    }
+
+    /// HMAC-SHA-512(key, "crypt-keeper.v1 " || purpose || 0 || data || 0x01)[0..32): HKDF-Expand of one block.
+    pub(super) fn expand(&self, purpose: &[u8], data: &[u8]) -> Key32 {
+        let mut mac = hmac::Context::with_key(&self.0);
+        mac.update(b"crypt-keeper.v1 ");
+        mac.update(purpose);
+        mac.update(&[0]);
+        mac.update(data);
+        mac.update(&[1]);
+        let mut out = Zeroizing::new([0; 32]);
+        out.copy_from_slice(&mac.sign().as_ref()[..32]);
+        Key32::new(*out)
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub use manifest::{ContentHeader, Manifest, ManifestPart, ManifestShape};
 pub use name::ObjectName;
 pub use open::{Opened, RangeOpener, Verified};
 pub use part::{PartSealer, Progress, SealedPart};
-pub use record::{open_record, seal_record};
+pub use record::{RecordKey, open_record, seal_record};
 pub use trailer::{TRAILER_BYTES, Trailer};
 pub use wrap::{Scheme, WrapBinding, WrappedDek, unwrap_dek, wrap_binding, wrap_dek};
 

@@ -7,32 +7,52 @@ use zeroize::Zeroizing;
 
 use super::cobblestone::{SALT_BYTES, Salt, TAG_BYTES};
 use super::error::FormatError;
-use super::keys::expand32;
+use super::keys::Expander;
 use crate::base::Key32;
 
 /// How much longer a sealed record is than its plaintext.
 pub const RECORD_OVERHEAD_BYTES: usize = SALT_BYTES + TAG_BYTES;
 
+/// A key of records, for those who seal or open many under one.
+pub struct RecordKey(Expander);
+
+impl RecordKey {
+    /// From K_upload, K_index or the state key.
+    pub fn new(key: &Key32) -> Self {
+        Self(Expander::new(key))
+    }
+
+    /// As [`seal_record`].
+    #[expect(clippy::expect_used, reason = "AES-GCM refuses only messages of 64 GiB and more")]
+    pub fn seal(&self, context: &[u8], salt: Salt, plaintext: &[u8]) -> Vec<u8> {
+        let sealed = self.cipher(&salt).encrypt(&[0; 12].into(), Payload { msg: plaintext, aad: context });
+        let mut stored = salt.to_vec();
+        stored.extend(sealed.expect("a record is a row, not a body"));
+        stored
+    }
+
+    /// As [`open_record`].
+    pub fn open(&self, context: &[u8], stored: &[u8]) -> Result<Zeroizing<Vec<u8>>, FormatError> {
+        let (salt, sealed) = stored.split_first_chunk::<SALT_BYTES>().ok_or(FormatError::Record)?;
+        self.cipher(salt)
+            .decrypt(&[0; 12].into(), Payload { msg: sealed, aad: context })
+            .map(Zeroizing::new)
+            .map_err(|_| FormatError::Record)
+    }
+
+    fn cipher(&self, salt: &Salt) -> Aes256Gcm {
+        Aes256Gcm::new(self.0.expand(b"record", salt).expose().into())
+    }
+}
+
 /// Seals a row: salt || ciphertext || tag. `context` names table, row and column, so that rows cannot be exchanged.
-#[expect(clippy::expect_used, reason = "AES-GCM refuses only messages of 64 GiB and more")]
 pub fn seal_record(key: &Key32, context: &[u8], salt: Salt, plaintext: &[u8]) -> Vec<u8> {
-    let sealed = cipher(key, &salt).encrypt(&[0; 12].into(), Payload { msg: plaintext, aad: context });
-    let mut stored = salt.to_vec();
-    stored.extend(sealed.expect("a record is a row, not a body"));
-    stored
+    RecordKey::new(key).seal(context, salt, plaintext)
 }
 
 /// Opens a row; refused under another key or context, or when a bit of it changed.
 pub fn open_record(key: &Key32, context: &[u8], stored: &[u8]) -> Result<Zeroizing<Vec<u8>>, FormatError> {
-    let (salt, sealed) = stored.split_first_chunk::<SALT_BYTES>().ok_or(FormatError::Record)?;
-    cipher(key, salt)
-        .decrypt(&[0; 12].into(), Payload { msg: sealed, aad: context })
-        .map(Zeroizing::new)
-        .map_err(|_| FormatError::Record)
-}
-
-fn cipher(key: &Key32, salt: &Salt) -> Aes256Gcm {
-    Aes256Gcm::new(expand32(key, b"record", salt).expose().into())
+    RecordKey::new(key).open(context, stored)
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use super::records::{BucketKeyRecord, BucketKeyRecords, Inserted};
 use super::state_key::same_keyring;
 use crate::base::{BodyId, Clock, DomainId, Key32, KeyId, random};
 use crate::envelope::context::bucket_key_context;
-use crate::envelope::{BodyKeys, Dek, ObjectName, Scheme, WrappedDek, index_key, unwrap_dek, wrap_binding, wrap_dek};
+use crate::envelope::{
+    BodyKeys, Dek, ObjectName, RecordKey, Scheme, WrappedDek, index_key, unwrap_dek, wrap_binding, wrap_dek,
+};
 
 /// A bucket key, unwrapped.
 pub struct BucketKey {
@@ -18,12 +20,12 @@ pub struct BucketKey {
     domain: DomainId,
     epoch: u64,
     key: Key32,
-    index: Key32,
+    index: RecordKey,
 }
 
 impl BucketKey {
     fn new(id: KeyId, domain: DomainId, epoch: u64, key: Key32) -> Self {
-        let index = index_key(&key);
+        let index = RecordKey::new(&index_key(&key));
         Self { id, domain, epoch, key, index }
     }
 
@@ -43,7 +45,7 @@ impl BucketKey {
     }
 
     /// The key of sealed index rows, derived from this one.
-    pub const fn index_key(&self) -> &Key32 {
+    pub const fn index_key(&self) -> &RecordKey {
         &self.index
     }
 }

@@ -1,8 +1,11 @@
 //! Listings: one upstream LIST and one index query a page; what the index does not know is read from the objects.
 
+use std::sync::Arc;
+
 use futures_util::stream::{self, StreamExt};
 
 use crate::base::{ChecksumAlgorithm, ChecksumType, ETag, ObjectKey, Timestamp};
+use crate::keys::BucketKey;
 use crate::store::BucketRow;
 use crate::store::index::IndexRow;
 use crate::upstream::{ListRequest, ListedObject, UpstreamError};
@@ -13,6 +16,7 @@ use super::error::ObjectError;
 use super::facts::ListedFacts;
 use super::foreign::{foreign_etag, opaque_etag};
 use super::policy::ForeignObjects;
+use super::remember::open_row;
 
 /// How many unknown objects of a page are asked about at a time.
 const CONCURRENT_FOOTER_READS: usize = 16;
@@ -49,35 +53,57 @@ impl Objects {
         let page = self.upstream(bucket)?.list_objects(&bucket.name, request).await.map_err(upstream_error)?;
         let keys: Vec<ObjectKey> = page.objects.iter().map(|object| object.key.clone()).collect();
         let rows = self.inner.index.lookup_page(bucket.bucket_id, &keys).await;
-        let entries = stream::iter(page.objects)
-            .map(|object| self.entry(bucket, rows.get(&object.key), object))
-            .buffered(CONCURRENT_FOOTER_READS)
-            .collect::<Vec<_>>()
-            .await;
-        let entries = entries.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?;
+        let mut entries: Vec<Option<ListedEntry>> = Vec::with_capacity(keys.len());
+        let mut unknown = Vec::new();
+        let mut key = None;
+        for (at, object) in page.objects.into_iter().enumerate() {
+            let row = rows.get(&object.key);
+            let known = self.by_row(bucket, row, &object, &mut key).await;
+            if known.is_none() {
+                unknown.push((at, row.is_some(), object));
+            }
+            entries.push(known);
+        }
+        let mut answers = stream::iter(unknown)
+            .map(|(at, has_row, object)| async move { (at, self.looked_at(bucket, has_row, object).await) })
+            .buffer_unordered(CONCURRENT_FOOTER_READS);
+        while let Some((at, entry)) = answers.next().await {
+            entries[at] = entry?;
+        }
+        let entries = entries.into_iter().flatten().collect();
         Ok(Listing { entries, common_prefixes: page.common_prefixes, next_after: page.next_after })
     }
 
-    /// `None` for an object that is gone by now.
-    async fn entry(
+    /// What a valid row says. `key` is the bucket key of the row before: nearly always this one's too.
+    async fn by_row(
         &self,
         bucket: &BucketRow,
         row: Option<&IndexRow>,
+        object: &ListedObject,
+        key: &mut Option<Arc<BucketKey>>,
+    ) -> Option<ListedEntry> {
+        let row = row.filter(|row| {
+            *row.upstream_etag == *object.facts.etag.0 && row.stored_bytes == object.facts.stored_bytes
+        })?;
+        if key.as_ref().is_none_or(|key| key.id() != row.key_id) {
+            *key = self.inner.keys.by_id(bucket.domain_id, row.key_id).await.ok();
+        }
+        let known = open_row(row, key.as_ref()?).ok()?;
+        Some(entry_of(object.key.clone(), row.plaintext_bytes, &known, object.facts.last_modified))
+    }
+
+    /// What the object itself says; `None` when it is gone by now.
+    async fn looked_at(
+        &self,
+        bucket: &BucketRow,
+        has_row: bool,
         object: ListedObject,
     ) -> Result<Option<ListedEntry>, ObjectError> {
-        let valid = row
-            .filter(|row| *row.upstream_etag == *object.facts.etag.0 && row.stored_bytes == object.facts.stored_bytes);
-        if let Some(row) = valid
-            && let Ok(known) = self.listed_facts(bucket, row).await
-        {
-            return Ok(Some(entry_of(object.key, row.plaintext_bytes, &known, object.facts.last_modified)));
-        }
-        let passes = row.is_none() && self.inner.policies.of(bucket).foreign == ForeignObjects::Pass;
+        let passes = !has_row && self.inner.policies.of(bucket).foreign == ForeignObjects::Pass;
         if self.seen_foreign.contains(bucket, &object.key, &object.facts) {
             return Ok(Some(if passes { foreign(object) } else { unverified(object) }));
         }
-        // On the heap, because it is large: a warm page moves a thousand of these about and never asks.
-        match Box::pin(self.ask(bucket, &object.key, None)).await {
+        match self.ask(bucket, &object.key, None).await {
             Ok(current) => {
                 let listed = ListedFacts::of(&current.facts);
                 Ok(Some(entry_of(object.key, current.facts.plaintext_bytes(), &listed, listed.last_modified)))

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::base::{FooterId, ObjectKey, random};
-use crate::envelope::{Manifest, WrappedDek, open_record, seal_record};
+use crate::envelope::{Manifest, WrappedDek};
+use crate::keys::BucketKey;
 use crate::store::BucketRow;
 use crate::store::index::{IndexRow, MAX_FOOTER_BYTES};
 use crate::upstream::StoredFacts;
@@ -41,7 +42,7 @@ impl Objects {
         let mut row = IndexRow {
             bucket_id: bucket.bucket_id,
             key: key.clone(),
-            version: "".into(),
+            version: Arc::default(),
             upstream_etag: stored.etag.0.to_string(),
             stored_bytes: stored.stored_bytes,
             plaintext_bytes: facts.plaintext_bytes(),
@@ -51,7 +52,7 @@ impl Objects {
             key_version: footer.wrapped.key_version(),
         };
         let listed = ListedFacts::of(facts).encode();
-        row.sealed_facts = seal_record(bucket_key.index_key(), &context(&row), random::bytes(), &listed).into();
+        row.sealed_facts = bucket_key.index_key().seal(&context(&row), random::bytes(), &listed).into();
         self.inner.index.record(row, Some(footer.bytes));
     }
 
@@ -113,10 +114,13 @@ impl Objects {
 
     /// Opens the sealed part of an index row.
     pub(super) async fn listed_facts(&self, bucket: &BucketRow, row: &IndexRow) -> Result<ListedFacts, ObjectError> {
-        let bucket_key = self.inner.keys.by_id(bucket.domain_id, row.key_id).await?;
-        let opened = open_record(bucket_key.index_key(), &context(row), &row.sealed_facts)?;
-        ListedFacts::decode(&opened)
+        open_row(row, &*self.inner.keys.by_id(bucket.domain_id, row.key_id).await?)
     }
+}
+
+/// Opens the sealed part of a row under the bucket key that it names.
+pub(super) fn open_row(row: &IndexRow, key: &BucketKey) -> Result<ListedFacts, ObjectError> {
+    ListedFacts::decode(&key.index_key().open(&context(row), &row.sealed_facts)?)
 }
 
 /// Binds the sealed part of a row to all its other columns: an edited row does not open.

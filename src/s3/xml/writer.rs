@@ -58,6 +58,9 @@ impl Xml {
 
     /// Text in the element that is open.
     pub(super) fn bare(&mut self, value: &str) {
+        if value.bytes().all(is_plain) {
+            return self.out.push_str(value);
+        }
         for c in value.chars() {
             match c {
                 '&' => self.out.push_str("&amp;"),
@@ -79,4 +82,9 @@ impl Xml {
             self.out.push_str(piece);
         }
     }
+}
+
+/// Whether a byte stands for itself wherever it is. U+FFFE and U+FFFF begin with 0xef.
+const fn is_plain(byte: u8) -> bool {
+    !matches!(byte, 0..=0x1f | b'&' | b'<' | b'>' | b'"' | 0x7f | 0xef)
 }

@@ -89,8 +89,12 @@ struct Place {
 }
 
 impl Place {
+    fn of(row: &IndexRow) -> Self {
+        Self { bucket_id: row.bucket_id, key: row.key.clone(), version: row.version.clone() }
+    }
+
     fn current(bucket_id: BucketId, key: &ObjectKey) -> Self {
-        Self { bucket_id, key: key.clone(), version: "".into() }
+        Self { bucket_id, key: key.clone(), version: Arc::default() }
     }
 }
 
@@ -177,20 +181,27 @@ impl Index {
         let mut found = HashMap::with_capacity(keys.len());
         let mut unknown = Vec::new();
         {
-            let overlay = self.shared.overlay();
+            let mut overlay = self.shared.overlay();
             for key in keys {
-                match overlay.get(&Place::current(bucket, key)) {
-                    Some(Change::Record { row, .. }) => {
-                        found.insert(key.clone(), row.clone());
-                    }
-                    Some(Change::Forget) => {}
+                let place = Place::current(bucket, key);
+                let row = match overlay.get(&place) {
+                    Some(Change::Record { row, .. }) => Some(row.clone()),
+                    Some(Change::Forget) => continue,
+                    None => overlay.recently_listed(&place),
+                };
+                match row {
+                    Some(row) => drop(found.insert(key.clone(), row)),
                     None => unknown.push(key.clone()),
                 }
             }
         }
         if !unknown.is_empty() {
             let rows = self.read(page::rows(&self.readers(), bucket, &unknown).await).unwrap_or_default();
-            found.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
+            let mut overlay = self.shared.overlay();
+            for row in rows {
+                overlay.keep_listed(&row);
+                found.insert(row.key.clone(), row);
+            }
         }
         self.shared.count(found.len(), keys.len().saturating_sub(found.len()));
         found
@@ -217,7 +228,7 @@ impl Index {
     /// Records what is known of an object now, in the place of what was known. Lookups see it at once, the file a
     /// little later; when too much waits for the file, it is dropped.
     pub fn record(&self, row: IndexRow, footer: Option<Bytes>) {
-        let place = Place { bucket_id: row.bucket_id, key: row.key.clone(), version: row.version.clone() };
+        let place = Place::of(&row);
         let taken = self.shared.overlay().record(place, row, footer);
         self.taken(taken);
     }
@@ -225,8 +236,7 @@ impl Index {
     /// Keeps the footer of a row that is recorded already, where it is too large for the file: in memory, writing nothing.
     pub fn keep_footer(&self, row: &IndexRow, footer: Bytes) {
         if footer.len() > MAX_FOOTER_BYTES {
-            let place = Place { bucket_id: row.bucket_id, key: row.key.clone(), version: row.version.clone() };
-            self.shared.overlay().keep_large(place, row.upstream_etag.clone(), footer);
+            self.shared.overlay().keep_large(Place::of(row), row.upstream_etag.clone(), footer);
         }
     }
 

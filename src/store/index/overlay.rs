@@ -60,6 +60,7 @@ pub(super) struct Overlay {
     large: VecDeque<LargeFooter>,
     large_bytes: usize,
     recent: Recent,
+    listed: Recent,
 }
 
 struct LargeFooter {
@@ -92,7 +93,7 @@ impl Overlay {
 
     pub(super) fn forget_bucket(&mut self, bucket: BucketId) -> Taken {
         self.large_forget(|large| large.place.bucket_id == bucket);
-        self.recent.clear();
+        self.clear_recent();
         let bytes = &mut self.bytes;
         self.pending.retain(|place, pending| {
             let stays = place.bucket_id != bucket;
@@ -109,6 +110,7 @@ impl Overlay {
     fn put(&mut self, place: Place, change: Change) -> Taken {
         self.take_out(&place);
         self.recent.forget(&place);
+        self.listed.forget(&place);
         let added = weight(&place, &change);
         if self.pending.len() >= MAX_ENTRIES || self.bytes + added > MAX_BYTES {
             return Taken::Dropped;
@@ -136,9 +138,23 @@ impl Overlay {
         }
     }
 
+    /// What the file said of a place when it was listed a moment ago.
+    pub(super) fn recently_listed(&mut self, place: &Place) -> Option<IndexRow> {
+        self.listed.get(place).map(|(row, _)| row)
+    }
+
+    /// Keeps a row that was listed: apart from those of single objects, which a long listing would drive out.
+    pub(super) fn keep_listed(&mut self, row: &IndexRow) {
+        let place = Place::of(row);
+        if !self.pending.contains_key(&place) {
+            self.listed.keep(place, (row.clone(), None));
+        }
+    }
+
     /// The file is gone or another one.
     pub(super) fn clear_recent(&mut self) {
         self.recent.clear();
+        self.listed.clear();
     }
 
     pub(super) fn large_footer(&self, place: &Place, upstream_etag: &str) -> Option<Bytes> {

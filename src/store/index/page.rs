@@ -4,6 +4,8 @@
 //! takes several times as long as finding the rows. So the keys go in as one JSON array and the rows come out as one
 //! text. (A parameter per key costs too: they are looked up by name, each among all.)
 
+use std::sync::Arc;
+
 use sqlx::Row;
 use sqlx::sqlite::SqlitePool;
 
@@ -38,7 +40,7 @@ fn decode(bucket_id: BucketId, row: &str) -> Result<IndexRow, StoreError> {
     let row = IndexRow {
         bucket_id,
         key: bytes("object_key", &mut columns, |key| ObjectKey::parse(std::str::from_utf8(key).ok()?))?,
-        version: "".into(),
+        version: Arc::default(),
         upstream_etag: bytes("upstream_etag", &mut columns, |etag| String::from_utf8(etag.to_vec()).ok())?,
         stored_bytes: number("stored_bytes", &mut columns)?,
         plaintext_bytes: number("plaintext_bytes", &mut columns)?,
