@@ -8,8 +8,10 @@ MinIO:
   which found that out by its probe, or 400.
 - An object `folder` hides `folder/…` in listings, though both can be read.
 - It ignores If-Match of DELETE. The proxy found that out too, and answers 501 instead of deleting what changed meanwhile.
-- A Complete first takes its parts apart, then publishes them. Killed in between, it can never complete that upload: it
-  answers InvalidPart or XMinioObjectExistsAsDirectory, the proxy 400 or 500. The key holds what it held before.
+- A Complete first takes its parts apart and writes over the upload's own record, then publishes. When it is killed in
+  between, or when who asked is (it stops where it is when its client goes away), it can never complete that upload: it
+  answers InvalidPart, NoSuchUpload or XMinioObjectExistsAsDirectory, and the proxy the same, or 500 for the last. The
+  key holds what it held before.
 - LastModified has whole seconds, as S3's; the directory upstream has milliseconds.
 """
 
@@ -23,8 +25,8 @@ LONGEST_SEGMENT_BYTES = 255
 
 CONDITIONAL_DELETE = not MINIO
 
-# Killed in the middle of a Complete.
-LOSES_UPLOADS_WHEN_KILLED = MINIO
+LOSES_UPLOADS_HALF_COMPLETED = MINIO
+CODES_OF_LOST_UPLOADS = ("InvalidPart", "NoSuchUpload", "InternalError")
 
 
 def is_refused(key: str) -> bool:
