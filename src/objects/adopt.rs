@@ -86,6 +86,7 @@ impl Place {
             owner: store.root().await?.ok_or(AdoptError::NoRoot)?.id,
             region: self.region.clone(),
             created: now,
+            adopted: true,
         };
         match store.insert_bucket(row.clone()).await {
             Ok(()) => {

@@ -61,11 +61,12 @@ impl Objects {
             };
         }
         let place = self.inner.upstreams.home(name)?;
-        match place.upstream.create_bucket(name).await {
+        let was_there = match place.upstream.create_bucket(name).await {
             // AWS in us-east-1 says so of one that was there, too.
-            Ok(()) | Err(UpstreamError::BucketExists) => {}
+            Ok(()) => false,
+            Err(UpstreamError::BucketExists) => true,
             Err(error) => return Err(upstream_error(error)),
-        }
+        };
         if !is_empty(&*place.upstream, name).await? {
             let owner = match place.adopt {
                 AdoptBuckets::Never => NOBODY,
@@ -81,6 +82,7 @@ impl Objects {
             owner,
             region: region.to_owned(),
             created: self.inner.clock.now(),
+            adopted: was_there,
         };
         match self.inner.store.insert_bucket(row.clone()).await {
             Ok(()) => Ok(row),

@@ -102,6 +102,7 @@ mod tests {
             owner: PrincipalId::from_bytes([0; 16]),
             region: "us-east-1".to_owned(),
             created: Timestamp::from_unix_millis(0),
+            adopted: false,
         }
     }
 

@@ -25,6 +25,8 @@ pub struct BucketRow {
     pub region: String,
     /// When it was made.
     pub created: Timestamp,
+    /// Whether the upstream had it before: others may write there too.
+    pub adopted: bool,
 }
 
 impl Store {
@@ -34,8 +36,8 @@ impl Store {
         let committed = self.write(move |connection| {
             Box::pin(async move {
                 sqlx::query(
-                    "INSERT INTO buckets (name, bucket_id, domain_id, upstream, owner, region, created) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    "INSERT INTO buckets (name, bucket_id, domain_id, upstream, owner, region, created, adopted) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                 )
                 .bind(bucket.name.as_str().to_owned())
                 .bind(bucket.bucket_id.as_bytes().to_vec())
@@ -44,6 +46,7 @@ impl Store {
                 .bind(bucket.owner.as_bytes().to_vec())
                 .bind(bucket.region)
                 .bind(bucket.created.unix_millis())
+                .bind(bucket.adopted)
                 .execute(connection)
                 .await?;
                 Ok(changing)
@@ -127,6 +130,7 @@ impl BucketRow {
             owner: bytes(row, "owner", PrincipalId::from_slice)?,
             region: row.try_get("region")?,
             created: time(row, "created")?,
+            adopted: row.try_get("adopted")?,
         })
     }
 }

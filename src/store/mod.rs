@@ -47,7 +47,10 @@ const READERS: u32 = 4;
 const SCHEMA: Schema = Schema {
     // "CKst"
     application_id: 0x434b_7374,
-    migrations: &[Migration { version: 1, sql: include_str!("migrations/0001_initial.sql") }],
+    migrations: &[
+        Migration { version: 1, sql: include_str!("migrations/0001_initial.sql") },
+        Migration { version: 2, sql: include_str!("migrations/0002_adopted_buckets.sql") },
+    ],
 };
 
 /// The database, open. Clones share it.

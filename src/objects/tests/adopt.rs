@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -178,4 +179,20 @@ async fn bucket_with_content_is_not_handed_to_whoever_makes_it() {
     let made = two.objects.create_bucket(&bucket("full"), owner(), "us-east-1").await;
     assert!(matches!(made, Err(ObjectError::BucketExists { owner: other }) if other != owner()));
     two.objects.create_bucket(&bucket("fresh"), owner(), "us-east-1").await.expect("made");
+}
+
+/// Uploads of others in a bucket that was there before are not ours to end.
+#[tokio::test]
+async fn uploads_of_others_are_not_swept() {
+    let two = Two::new(BOTH).await;
+    make(&two.at_default, "theirs").await;
+    let key = ObjectKey::parse("k").expect("a key");
+    two.at_default.create_multipart(&bucket("theirs"), &key, &Tags::new()).await.expect("begun");
+    assert!(matches!(two.adopt(0, "theirs").await, Ok(Adopted::Now(_))));
+    let days = Duration::from_secs(3 * 24 * 60 * 60);
+    two.objects.inner.clock.set(two.objects.inner.clock.now().plus(days));
+    assert_eq!(two.objects.sweep_cut_off().await.expect("sweeps").upstream_uploads, 0);
+    assert_eq!(two.objects.sweep().await.expect("sweeps").upstream_uploads, 0);
+    let left = two.at_default.list_uploads(&bucket("theirs"), None, 10).await.expect("lists");
+    assert_eq!(left.len(), 1);
 }

@@ -136,9 +136,10 @@ impl Objects {
     }
 
     /// Create makes the upload at the upstream first and its row after; a crash in between leaves one that nobody names.
+    /// In a bucket that the upstream had before, one that nobody names may well be somebody else's.
     async fn sweep_unknown(&self, before: Timestamp) -> Result<u64, ObjectError> {
         let mut sum = Sum::default();
-        for bucket in self.buckets().await? {
+        for bucket in self.buckets().await?.into_iter().filter(|bucket| !bucket.adopted) {
             sum.add(self.sweep_unknown_of(&bucket, before).await);
         }
         sum.outcome()

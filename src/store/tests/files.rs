@@ -7,13 +7,14 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::{Place, bucket};
 use crate::store::sqlite::{Migration, Schema, options, with_suffix};
-use crate::store::{SCHEMA, Store, StoreError, path_of};
+use crate::store::{BucketRow, SCHEMA, Store, StoreError, path_of};
 
 const NEXT: Schema = Schema {
     application_id: SCHEMA.application_id,
     migrations: &[
         Migration { version: 1, sql: include_str!("../migrations/0001_initial.sql") },
-        Migration { version: 2, sql: "CREATE TABLE later (x BIGINT)" },
+        Migration { version: 2, sql: include_str!("../migrations/0002_adopted_buckets.sql") },
+        Migration { version: 3, sql: "CREATE TABLE later (x BIGINT)" },
     ],
 };
 
@@ -21,7 +22,8 @@ const BROKEN: Schema = Schema {
     application_id: SCHEMA.application_id,
     migrations: &[
         Migration { version: 1, sql: include_str!("../migrations/0001_initial.sql") },
-        Migration { version: 2, sql: "CREATE TABLE later (x BIGINT); SELECT * FROM nowhere" },
+        Migration { version: 2, sql: include_str!("../migrations/0002_adopted_buckets.sql") },
+        Migration { version: 3, sql: "CREATE TABLE later (x BIGINT); SELECT * FROM nowhere" },
     ],
 };
 
@@ -71,7 +73,7 @@ async fn a_newer_schema_is_refused_and_nothing_changed() {
     Store::open_with(&place.path(), &NEXT).await.expect("opens").close().await;
     let before = place.snapshot();
     let error = Store::open(&place.url()).await.err().expect("is refused");
-    assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error}");
     assert_eq!(error.to_string().lines().count(), 1);
     assert_eq!(place.snapshot(), before);
 }
@@ -89,10 +91,10 @@ async fn beside_a_running_server() {
     beside.close().await;
     server.insert_bucket(bucket("two")).await.expect("goes on");
     let older = Store::open_beside_with(&place.path(), &NEXT).await;
-    assert!(matches!(older, Err(StoreError::Older { found: 1, known: 2, .. })));
+    assert!(matches!(older, Err(StoreError::Older { found: 2, known: 3, .. })));
     server.close().await;
     Store::open_with(&place.path(), &NEXT).await.expect("migrates").close().await;
-    assert!(matches!(Store::open_beside(&place.url()).await, Err(StoreError::Newer { found: 2, known: 1, .. })));
+    assert!(matches!(Store::open_beside(&place.url()).await, Err(StoreError::Newer { found: 3, known: 2, .. })));
 }
 
 /// A newer version that was killed right after its migration: the header may lag behind the log.
@@ -104,7 +106,7 @@ async fn a_newer_schema_in_the_log_is_refused() {
     let mut connection = newer.connect().await.expect("connects");
     sqlx::query("PRAGMA user_version = 9").execute(&mut connection).await.expect("sets");
     let error = Store::open(&place.url()).await.err().expect("is refused");
-    assert!(matches!(error, StoreError::Newer { found: 9, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 9, known: 2, .. }), "{error}");
     connection.close().await.expect("closes");
 }
 
@@ -174,10 +176,44 @@ async fn a_migration_copies_the_old_database_first() {
     let store = Store::open_with(&place.path(), &NEXT).await.expect("opens");
     assert_eq!(store.bucket(&row.name).await.expect("reads"), Some(row.clone()));
     store.close().await;
-    let copy = with_suffix(&place.path(), ".before-v2");
+    let copy = with_suffix(&place.path(), ".before-v3");
     assert_eq!(fs::metadata(&copy).expect("is there").mode() & 0o777, 0o600);
     let old = Store::open_with(&copy, &SCHEMA).await.expect("the copy opens with the old version");
     assert_eq!(old.bucket(&row.name).await.expect("reads"), Some(row));
+}
+
+/// Of a bucket from before the column, nobody knows whether the upstream had it before.
+#[tokio::test]
+async fn buckets_of_an_older_version_count_as_adopted() {
+    const FIRST: Schema = Schema {
+        application_id: SCHEMA.application_id,
+        migrations: &[Migration { version: 1, sql: include_str!("../migrations/0001_initial.sql") }],
+    };
+    let place = Place::new();
+    fs::create_dir(place.path().parent().expect("has one")).expect("is made");
+    Store::open_with(&place.path(), &FIRST).await.expect("opens").close().await;
+    let mut file = options(&place.path(), sqlx::sqlite::SqliteSynchronous::Full).connect().await.expect("connects");
+    let row = bucket("one");
+    sqlx::query(
+        "INSERT INTO buckets (name, bucket_id, domain_id, upstream, owner, region, created) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(row.name.as_str())
+    .bind(&row.bucket_id.as_bytes()[..])
+    .bind(&row.domain_id.as_bytes()[..])
+    .bind(&row.upstream)
+    .bind(&row.owner.as_bytes()[..])
+    .bind(&row.region)
+    .bind(row.created.unix_millis())
+    .execute(&mut file)
+    .await
+    .expect("inserts");
+    file.close().await.expect("closes");
+    let store = place.store().await;
+    assert_eq!(store.bucket(&row.name).await.expect("reads"), Some(BucketRow { adopted: true, ..row }));
+    store.insert_bucket(bucket("two")).await.expect("inserts");
+    let made = store.bucket(&bucket("two").name).await.expect("reads").expect("is there");
+    assert!(!made.adopted);
 }
 
 #[tokio::test]

@@ -60,6 +60,7 @@ fn bucket(name: &str) -> BucketRow {
         owner: PrincipalId::generate(),
         region: "eu-central-1".into(),
         created: at(1),
+        adopted: false,
     }
 }
 
