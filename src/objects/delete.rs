@@ -53,6 +53,8 @@ impl Objects {
         bucket: &BucketRow,
         objects: &[(ObjectKey, WriteGuard)],
     ) -> Result<Vec<Result<Deleted, ObjectError>>, ObjectError> {
+        // The list may have taken its time to come, and the bucket be another one of the same name.
+        self.check_bucket(bucket).await?;
         let can = self.upstream(bucket)?.capabilities();
         let is_plain = |key: &ObjectKey, guard: &WriteGuard| *guard == WriteGuard::None && can.check_key(key).is_ok();
         let unguarded = objects.iter().filter(|(key, guard)| is_plain(key, guard));

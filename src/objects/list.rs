@@ -125,13 +125,14 @@ impl Objects {
     }
 }
 
-/// Whether asking again would not help: the object is damaged or foreign, or its key is gone for good. One such object
+/// Whether asking again would not help: the object is damaged or foreign, its key is gone for good, or its name is one
+/// that the upstream takes for another. One such object
 /// must not make the others of its page unlistable; and a key that will be back must not change what is listed.
-fn is_lasting(error: &ObjectError) -> bool {
+pub(super) fn is_lasting(error: &ObjectError) -> bool {
     match error {
-        ObjectError::Foreign { .. } | ObjectError::Integrity(_) | ObjectError::Upstream(UpstreamError::Broken(_)) => {
-            true
-        }
+        ObjectError::Foreign { .. }
+        | ObjectError::Integrity(_)
+        | ObjectError::Upstream(UpstreamError::Broken(_) | UpstreamError::Unsupported(_)) => true,
         ObjectError::Keys(keys) => keys.is_lasting(),
         _ => false,
     }

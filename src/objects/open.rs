@@ -130,8 +130,10 @@ impl Objects {
             restarts = restarts.checked_sub(1).ok_or_else(changing)?;
             match now {
                 // The same bytes, stored again: decide again with the date that is true now.
-                Some(last_modified) => current.facts.last_modified = last_modified,
-                None => current = self.ask(bucket, key, version).await?,
+                Some(last_modified) if current.is_confirmed() => current.facts.last_modified = last_modified,
+                // So too when the index does not know the date: answers to PUT do not say it, and S3 dates an upload from
+                // its beginning. Asking puts the row right, or every read of it would ask twice.
+                Some(_) | None => current = self.ask(bucket, key, version).await?,
             }
         }
     }
@@ -267,18 +269,22 @@ impl Objects {
     ) -> Result<Option<Pinned>, ObjectError> {
         let object = ObjectRef { version: current.stored.version.clone(), ..ObjectRef::current(&bucket.name, key) };
         let upstream = self.upstream(bucket)?;
-        let Some(range) = range else {
+        let plan = match &range {
+            None => None,
+            Some(range) => {
+                let plan = current.footer.range(current.dek.keys(), range.clone());
+                Some((plan.ok_or(ObjectError::Row("a range outside the object"))?, range.end - range.start))
+            }
+        };
+        // Nothing to read: no body is wanted, or that of an empty part.
+        let Some((plan, plaintext_bytes)) = plan.filter(|(plan, _)| !plan.stored.is_empty()) else {
             let stored = match &current.origin {
                 Origin::Upstream { .. } => Some(current.stored.clone()),
                 Origin::Index => self.same(bucket, key, current, upstream.head_object(&object).await).await?,
             };
-            return Ok(stored.map(|stored| Pinned { body: None, stored }));
+            let body = || range.is_some().then(PlainReader::empty);
+            return Ok(stored.map(|stored| Pinned { body: body(), stored }));
         };
-        let plan = current
-            .footer
-            .range(current.dek.keys(), range.clone())
-            .ok_or(ObjectError::Row("a range outside the object"))?;
-        let plaintext_bytes = range.end - range.start;
         if let Some(held) = current.held(&plan.stored) {
             let reader = PlainReader::start(plan.opener, StoredSource::Memory(held), plaintext_bytes).await?;
             return Ok(Some(Pinned { body: Some(reader), stored: current.stored.clone() }));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 use crate::base::limits::MAX_OBJECT_BYTES;
 use crate::base::{
     BodyId, ChecksumAlgorithm, ChecksumType, ETag, FooterId, ObjectChecksum, ObjectKey, PrincipalId, Timestamp, random,
@@ -20,7 +22,7 @@ use super::error::ObjectError;
 use super::facts::ObjectFacts;
 use super::policy::EtagPolicy;
 use super::remember::WrittenFooter;
-use super::seal::{FooterMaker, PartPlan, Sealed, SealingSource};
+use super::seal::{BeforeEnd, FooterMaker, PartPlan, Sealed, SealingSource};
 use super::source::PlainSource;
 use super::spool::Route;
 
@@ -169,8 +171,10 @@ impl Objects {
                 Ok(made)
             })
         };
+        let mut same_bucket = SameBucket { objects: self, bucket };
         let mut sealing =
-            SealingSource::new(source, Arc::clone(&body.dek), plan, digests, &self.inner.md5, Some(make))?;
+            SealingSource::new(source, Arc::clone(&body.dek), plan, digests, &self.inner.md5, Some(make))?
+                .before_end(&mut same_bucket);
         let put = PutBody { stored_bytes, source: &mut sealing };
         let outcome = match self.route(bucket)? {
             Route::Direct => self.upstream(bucket)?.put_object(&bucket.name, key, put, condition, tags).await,
@@ -228,6 +232,19 @@ impl Objects {
             Some(stored) if stored <= self.upstream(new.bucket)?.capabilities().max_put_bytes => Ok(stored),
             _ => Err(too_large),
         }
+    }
+}
+
+/// A body that outlived its bucket must not replace what the new one of the same name holds.
+struct SameBucket<'a> {
+    objects: &'a Objects,
+    bucket: &'a BucketRow,
+}
+
+#[async_trait]
+impl BeforeEnd for SameBucket<'_> {
+    async fn sealed(&mut self, _sealed: &Sealed) -> Result<(), ObjectError> {
+        self.objects.check_bucket(self.bucket).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Notify, Semaphore};
@@ -26,6 +27,7 @@ pub(crate) struct Watched {
     bytes_up: AtomicU64,
     bytes_down: AtomicU64,
     makes_buckets_twice: AtomicBool,
+    misdates_writes: AtomicBool,
 }
 
 /// Where an operation stands still once it was carried out.
@@ -58,6 +60,7 @@ impl Watched {
             bytes_up: AtomicU64::new(0),
             bytes_down: AtomicU64::new(0),
             makes_buckets_twice: AtomicBool::new(false),
+            misdates_writes: AtomicBool::new(false),
         }
     }
 
@@ -103,6 +106,11 @@ impl Watched {
         let gate = Arc::new(Gate { reached: Semaphore::new(0), open: Semaphore::new(0) });
         *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = Some((operation, Arc::clone(&gate)));
         gate
+    }
+
+    /// From now on the answers to PUT name another date than the object's, as dates of answers may.
+    pub(crate) fn misdate_writes(&self) {
+        self.misdates_writes.store(true, Ordering::Relaxed);
     }
 
     /// From now on making a bucket that is there is a success.
@@ -178,7 +186,12 @@ impl Upstream for Watched {
     ) -> Result<StoredFacts, UpstreamError> {
         self.note("put_object");
         self.bytes_up.fetch_add(body.stored_bytes, Ordering::Relaxed);
-        let answer = self.below.put_object(bucket, key, body, condition, tags).await;
+        let mut answer = self.below.put_object(bucket, key, body, condition, tags).await;
+        if let Ok(stored) = &mut answer
+            && self.misdates_writes.load(Ordering::Relaxed)
+        {
+            stored.last_modified = stored.last_modified.plus(Duration::from_secs(1));
+        }
         self.deliver("put_object", answer)
     }
 
@@ -195,7 +208,7 @@ impl Upstream for Watched {
         let answer = self.below.get_object(object, range, if_match).await;
         self.bytes_down.fetch_add(answer.as_ref().map_or(0, |reply| reply.len), Ordering::Relaxed);
         self.stand_still("get_object").await;
-        answer
+        self.deliver("get_object", answer)
     }
 
     async fn head_object(&self, object: &ObjectRef) -> Result<StoredFacts, UpstreamError> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Body, World, new_object, owner};
-use crate::base::{BucketName, ChecksumAlgorithm, PrincipalId};
+use crate::base::{BucketName, ChecksumAlgorithm, ObjectKey, PrincipalId};
 use crate::hashing::{DigestSet, Digests};
 use crate::objects::{BodyRefused, ObjectError, Objects, PlainSource, PutObject, WriteGuard};
 use crate::store::BucketRow;
@@ -63,11 +63,12 @@ async fn removal_of_a_bucket_that_is_gone_spares_the_next() {
     world.upstream.head_bucket(&next.name).await.expect("it is there");
 }
 
-/// A body during which the bucket is removed and made again.
+/// A body during which the bucket is removed and made again, and `newer` stored in it where that is given.
 struct Slow {
     objects: Objects,
     bucket: BucketRow,
     body: Body,
+    newer: Option<ObjectKey>,
     changed: bool,
 }
 
@@ -81,7 +82,11 @@ impl PlainSource for Slow {
         if !std::mem::replace(&mut self.changed, true) {
             self.objects.delete_bucket(&self.bucket).await.map_err(|_| BodyRefused)?;
             let name: &BucketName = &self.bucket.name;
-            self.objects.create_bucket(name, owner(), "us-east-1").await.map_err(|_| BodyRefused)?;
+            let bucket = self.objects.create_bucket(name, owner(), "us-east-1").await.map_err(|_| BodyRefused)?;
+            if let Some(key) = &self.newer {
+                let put = put_of(&bucket, key, b"newer".len());
+                self.objects.put(put, &mut Body::of(b"newer")).await.map_err(|_| BodyRefused)?;
+            }
         }
         self.body.next().await
     }
@@ -91,25 +96,44 @@ impl PlainSource for Slow {
     }
 }
 
+fn put_of<'a>(bucket: &'a BucketRow, key: &'a ObjectKey, len: usize) -> PutObject<'a> {
+    PutObject {
+        bucket,
+        key,
+        plaintext_bytes: len as u64,
+        object: new_object(),
+        checksum: ChecksumAlgorithm::Crc64Nvme,
+        guard: WriteGuard::None,
+    }
+}
+
 /// What is sealed for one bucket cannot be read in the next one of the same name: it is not acknowledged, nor left there.
 #[tokio::test]
 async fn put_into_a_bucket_that_was_made_again_is_not_acknowledged() {
     let world = World::new().await;
     let key = world.key("k");
     let (objects, bucket) = (world.objects.clone(), world.bucket.clone());
-    let mut body = Slow { objects, bucket, body: Body::of(b"content"), changed: false };
-    let put = PutObject {
-        bucket: &world.bucket,
-        key: &key,
-        plaintext_bytes: 7,
-        object: new_object(),
-        checksum: ChecksumAlgorithm::Crc64Nvme,
-        guard: WriteGuard::None,
-    };
-    let outcome = world.objects.put(put, &mut body).await;
+    let mut body = Slow { objects, bucket, body: Body::of(b"content"), newer: None, changed: false };
+    let outcome = world.objects.put(put_of(&world.bucket, &key, 7), &mut body).await;
     assert!(matches!(outcome, Err(ObjectError::NoSuchBucket)), "{:?}", outcome.err());
     let all = ListRequest { max_entries: 10, ..ListRequest::default() };
     assert!(world.upstream.list_objects(&world.bucket.name, &all).await.expect("lists").objects.is_empty());
+}
+
+/// Nor does it replace what the next bucket holds under its key.
+#[tokio::test]
+async fn put_into_a_bucket_that_was_made_again_spares_what_is_there() {
+    let world = World::new().await;
+    let key = world.key("k");
+    let (objects, bucket) = (world.objects.clone(), world.bucket.clone());
+    let mut body = Slow { objects, bucket, body: Body::of(b"content"), newer: Some(key.clone()), changed: false };
+    let outcome = world.objects.put(put_of(&world.bucket, &key, 7), &mut body).await;
+    assert!(matches!(outcome, Err(ObjectError::NoSuchBucket)), "{:?}", outcome.err());
+    let removed = world.objects.delete_many(&world.bucket, &[(key.clone(), WriteGuard::None)]).await;
+    assert!(matches!(removed, Err(ObjectError::NoSuchBucket)), "a list that came too late");
+    let next = world.objects.bucket(&world.bucket.name).await.expect("made again");
+    let world = World { bucket: next, ..world };
+    assert_eq!(world.get(&key).await.expect("readable").1, b"newer");
 }
 
 /// A removal that was cut off leaves a row; only its owner may have its ids again.

@@ -84,3 +84,19 @@ async fn listing_repairs_stale_rows() {
     world.upstream.delete_object(&object, WriteCondition::None).await.expect("gone");
     assert!(world.objects.list(&world.bucket, &all).await.expect("lists").entries.is_empty());
 }
+
+/// What an answer to PUT says of the date is a guess. It costs the first reader a second request, and nobody after it.
+#[tokio::test]
+async fn a_date_that_was_guessed_wrong_is_put_right() {
+    for length in [5, 200_000] {
+        let world = World::new().await;
+        let (key, plain) = (world.key("k"), pattern(length));
+        world.upstream.misdate_writes();
+        world.put(&key, &plain).await.expect("stored");
+        let (facts, first) = world.get(&key).await.expect("readable");
+        world.upstream.take_seen();
+        let (again, second) = world.get(&key).await.expect("readable");
+        assert!(first == plain && second == plain && again.last_modified == facts.last_modified);
+        assert_eq!(world.upstream.take_seen(), ["get_object"]);
+    }
+}

@@ -122,11 +122,16 @@ impl World {
 
     /// The same proxy with its index opened again: what was only in its memory is gone.
     async fn restarted(self) -> Self {
+        let policies = self.objects.inner.policies.clone();
+        self.restarted_with(policies).await
+    }
+
+    async fn restarted_with(self, policies: BucketPolicies) -> Self {
         let on = &self.objects.inner;
         on.index.close().await;
         let objects = Objects::new(Foundations {
             upstreams: on.upstreams.clone(),
-            policies: on.policies.clone(),
+            policies,
             keys: on.keys.clone(),
             store: on.store.clone(),
             index: Index::open(&self.dir.path().join("index.db")).await.expect("opens"),

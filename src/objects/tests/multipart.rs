@@ -9,7 +9,7 @@ use crate::objects::{
     ChecksumConflict, CompleteUpload, CompletedPart, CreateUpload, ObjectError, PartChecksum, UploadListRequest,
     UploadPart, WriteGuard, Written, WrittenPart,
 };
-use crate::upstream::{ListRequest, Tags, Upstream};
+use crate::upstream::{ListRequest, Tags, Upstream, UpstreamError};
 
 const MIB: usize = 1 << 20;
 
@@ -184,6 +184,23 @@ async fn a_complete_that_was_cut_off_after_its_success() {
     assert_eq!(world.get(&key).await.expect("readable").1, b"content");
 }
 
+/// And where it cannot be asked what became of it, nobody is told that it failed for good.
+#[tokio::test]
+async fn a_complete_whose_fate_is_unknown_is_asked_again() {
+    for guard in [WriteGuard::None, WriteGuard::Absent] {
+        let world = World::new().await;
+        let key = world.key("k");
+        let id = world.begin(&key, None).await;
+        let part = world.part(&key, &id, 1, b"content").await.expect("stored").etag;
+        world.upstream.lose_answer_of("complete_multipart");
+        assert!(world.complete_if(&key, &id, &[(1, part)], guard.clone()).await.is_err());
+        world.upstream.lose_answer_of("get_object");
+        let unknown = world.complete_if(&key, &id, &[(1, part)], guard.clone()).await;
+        assert!(matches!(unknown, Err(ObjectError::Upstream(UpstreamError::Unavailable(_)))), "{:?}", unknown.err());
+        world.complete_if(&key, &id, &[(1, part)], guard).await.expect("it had been done");
+    }
+}
+
 /// The same for a part that was sent twice, where the upstream would have to say which attempt is the part.
 #[tokio::test]
 async fn a_complete_of_a_part_sent_again_that_was_cut_off_after_its_success() {
@@ -313,4 +330,25 @@ async fn aborted_uploads_leave_nothing() {
     assert!(matches!(world.part(&key, &id, 1, b"late").await, Err(ObjectError::NoSuchUpload)));
     assert!(world.objects.list_uploads(&world.bucket, &all).await.expect("lists").uploads.is_empty());
     assert!(world.objects.abort_upload(&world.bucket, &key, &id).await.is_err());
+}
+
+/// A last part may be empty, and is read like the others.
+#[tokio::test]
+async fn an_empty_last_part_is_read() {
+    let world = World::new().await;
+    let key = world.key("k");
+    let id = world.begin(&key, None).await;
+    let plain = pattern(5 * MIB);
+    let one = world.part(&key, &id, 1, &plain).await.expect("stored").etag;
+    let two = world.part(&key, &id, 2, b"").await.expect("stored").etag;
+    world.complete(&key, &id, &[(1, one), (2, two)]).await.expect("completes");
+    for warm in [true, false] {
+        if !warm {
+            world.lose_index().await;
+        }
+        let end = plain.len() as u64;
+        let opened = world.objects.get(&world.bucket, &key, None, |_| ((), Some(end..end))).await.expect("opens");
+        let mut body = opened.body.expect("a body, of nothing");
+        assert!(body.next().await.expect("reads").is_none());
+    }
 }

@@ -12,10 +12,14 @@ use crate::hashing::{DigestSet, Digests};
 use crate::objects::policy::{BucketPolicies, BucketSettings, EtagPolicy};
 use crate::objects::{BodyRefused, ObjectError, PlainSource, PutObject, WriteGuard};
 
-async fn opaque_world() -> World {
+fn opaque_policies() -> BucketPolicies {
     let bucket = BucketName::parse("bucket").expect("a name");
     let settings = BucketSettings { etag: Some(EtagPolicy::Opaque), ..BucketSettings::default() };
-    World::with(BucketPolicies::new(HashMap::from([(bucket, settings)]), HashMap::new())).await
+    BucketPolicies::new(HashMap::from([(bucket, settings)]), HashMap::new())
+}
+
+async fn opaque_world() -> World {
+    World::with(opaque_policies()).await
 }
 
 /// What LIST shows.
@@ -141,4 +145,19 @@ async fn md5_is_made_only_for_content_md5() {
         assert_eq!(sent.had_md5, wants.has_md5());
         assert!(looks_opaque(written.etag));
     }
+}
+
+/// The configuration changed while an upload was under way: its parts are not lost.
+#[tokio::test]
+async fn an_upload_under_both_policies_completes() {
+    let md5 = World::new().await;
+    let key = md5.key("k");
+    let id = md5.begin(&key, None).await;
+    let plain = pattern(5 << 20);
+    let one = md5.part(&key, &id, 1, &plain).await.expect("stored").etag;
+    let opaque = md5.restarted_with(opaque_policies()).await;
+    let two = opaque.part(&key, &id, 2, b"tail").await.expect("stored").etag;
+    let written = opaque.complete(&key, &id, &[(1, one), (2, two)]).await.expect("completes");
+    assert!(looks_opaque(written.etag));
+    assert!(opaque.get(&key).await.expect("readable").1 == [&plain[..], b"tail"].concat());
 }

@@ -8,7 +8,8 @@ use crate::base::ChecksumAlgorithm;
 use crate::objects::{ObjectError, PutObject, WriteGuard};
 use crate::upstream::liar::{Liar, Lie};
 use crate::upstream::{
-    Capabilities, ConditionalWrites, KeyFate, KeyKind, ObjectRef, ShortBodies, SpecialKeys, Upstream, UpstreamError,
+    Capabilities, ConditionalWrites, KeyFate, KeyKind, ListRequest, ObjectRef, ShortBodies, SpecialKeys, Upstream,
+    UpstreamError,
 };
 
 const MIB: usize = 1 << 20;
@@ -226,6 +227,21 @@ async fn keys_that_would_become_one() {
     assert_eq!(world.get(&plain).await.expect("readable").1, b"precious");
     let object = ObjectRef::current(&world.bucket.name, &special);
     world.upstream.head_object(&object).await.expect("the double does take the one for the other");
+}
+
+/// A key that is never asked about, because another one could answer, does not make the others of its page unlistable.
+#[tokio::test]
+async fn keys_that_may_be_others_are_listed() {
+    let special_keys = SpecialKeys::all(KeyFate::Kept).with(KeyKind::Reserved, KeyFate::Changed);
+    let world = World::new().await;
+    let (plain, special) = (world.key("a"), world.key("a b+c"));
+    world.put(&plain, b"content").await.expect("stored");
+    world.overwrite(&special, b"from before").await;
+    world.upstream.limit_to(Capabilities { special_keys, ..world.upstream.capabilities() });
+    let request = ListRequest { max_entries: 10, ..ListRequest::default() };
+    let listed = world.objects.list(&world.bucket, &request).await.expect("lists").entries;
+    let sizes: Vec<_> = listed.iter().map(|entry| (entry.key.as_str(), entry.plaintext_bytes)).collect();
+    assert_eq!(sizes, [("a", 7), ("a b+c", 11)]);
 }
 
 /// Without suffix ranges the footer is found by two requests.

@@ -12,6 +12,7 @@ use crate::upstream::{ObjectRef, PutBody, StoredRange, UpstreamError, UpstreamEt
 use super::super::Objects;
 use super::super::condition::{GuardedWrite, WriteGuard, upstream_error};
 use super::super::error::{ChecksumConflict, ObjectError};
+use super::super::list::is_lasting;
 use super::super::put::Written;
 use super::super::remember::WrittenFooter;
 use super::choose::{Chosen, object_bytes};
@@ -160,7 +161,9 @@ impl Objects {
         }
         match self.ask(complete.bucket, complete.key, None).await {
             Ok(current) if current.body_id() == upload.row.body_id => Ok(Written::of(&current.facts)),
-            _ => Err(error),
+            // Nobody knows yet what became of it, and the first error would be the last word.
+            Err(asked) if !matches!(asked, ObjectError::NoSuchKey) && !is_lasting(&asked) => Err(asked),
+            Ok(_) | Err(_) => Err(error),
         }
     }
 
@@ -230,16 +233,16 @@ fn manifest_of(complete: &CompleteUpload<'_>, upload: &OpenUpload, chosen: &[Cho
     if let Some(declared) = complete.object_bytes.filter(|&bytes| bytes != plaintext_bytes) {
         return Err(ObjectError::ObjectSizeMismatch { declared, actual: plaintext_bytes });
     }
+    let etag = object_etag(chosen, u16::try_from(chosen.len()).map_err(|_| ObjectError::InvalidPartOrder)?);
     let checksum = object_checksum(algorithm, kind, chosen)?;
     if complete.checksum.is_some_and(|asked| asked != checksum.digest) {
         return Err(ObjectError::Checksum(ChecksumConflict::Value));
     }
-    let parts = u16::try_from(chosen.len()).map_err(|_| ObjectError::InvalidPartOrder)?;
     Ok(Manifest {
         plaintext_bytes,
-        etag: object_etag(chosen, parts),
+        etag,
         checksums: vec![checksum],
-        parts: chosen.iter().map(|part| manifest_part(part, algorithm)).collect(),
+        parts: chosen.iter().map(|part| manifest_part(part, etag, algorithm)).collect(),
         ..upload.facts.blank.clone()
     })
 }
@@ -257,12 +260,16 @@ fn md5_in(etag: ETag) -> Option<Md5> {
     }
 }
 
-fn manifest_part(part: &Chosen, algorithm: ChecksumAlgorithm) -> ManifestPart {
+/// A manifest has the MD5 of every part or of none: an upload that saw both policies has an opaque ETag.
+fn manifest_part(part: &Chosen, etag: ETag, algorithm: ChecksumAlgorithm) -> ManifestPart {
     ManifestPart {
         number: part.row.number.get(),
         plaintext_bytes: part.row.plaintext_bytes,
         salt: part.row.salt,
-        md5: md5_in(part.digests.etag),
+        md5: match etag {
+            ETag::Multipart(..) => md5_in(part.digests.etag),
+            ETag::Md5(_) | ETag::Opaque(_) => None,
+        },
         digests: part.digests.of(algorithm).into_iter().collect(),
     }
 }
