@@ -24,12 +24,12 @@ pub(super) async fn create(client: &Client, bucket: &BucketName) -> Result<(), U
             call.payload(Payload::Signed(document.into_bytes()))
         }
     };
-    client.send(&call, About::Bucket).await?.document().await.map(drop)
+    client.ask(&call, About::Bucket).await.map(drop)
 }
 
 pub(super) async fn delete(client: &Client, bucket: &BucketName) -> Result<(), UpstreamError> {
     let call = client.call(Method::Delete, bucket, None).replay(Replay::Unsent);
-    client.send(&call, About::Bucket).await?.document().await.map(drop)
+    client.ask(&call, About::Bucket).await.map(drop)
 }
 
 pub(super) async fn head(client: &Client, bucket: &BucketName) -> Result<(), UpstreamError> {
@@ -41,8 +41,8 @@ pub(super) async fn head(client: &Client, bucket: &BucketName) -> Result<(), Ups
 /// do it.
 pub(super) async fn knows_versioning(client: &Client, bucket: &BucketName) -> Result<bool, UpstreamError> {
     let asked = client.call(Method::Get, bucket, None).query("versioning", "");
-    match client.send(&asked, About::Bucket).await {
-        Ok(reply) => reply.document().await.map(drop)?,
+    match client.ask(&asked, About::Bucket).await {
+        Ok(_) => {}
         Err(UpstreamError::Unsupported(_)) => return Ok(false),
         Err(error) => return Err(error),
     }

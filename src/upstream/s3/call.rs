@@ -63,6 +63,16 @@ pub(super) enum Payload {
     },
 }
 
+impl Payload {
+    /// What of it is at hand.
+    pub(super) fn in_memory(&self) -> &[u8] {
+        match self {
+            Self::Signed(bytes) => bytes,
+            Self::Unsigned { .. } | Self::Trailer { .. } => &[],
+        }
+    }
+}
+
 /// Whether a request may be sent again when nobody knows what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replay {

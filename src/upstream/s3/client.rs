@@ -1,5 +1,6 @@
 //! Requests and answers: where they go, what is tried again, and what counts as an answer.
 
+use std::future::ready;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,7 +13,7 @@ use crate::upstream::UpstreamError;
 
 use super::S3OpenError;
 use super::buffers::Buffers;
-use super::call::{Call, Expect, Method, Payload, Replay, in_path};
+use super::call::{Call, Expect, Method, Replay, in_path};
 use super::credentials::Credentials;
 use super::fault::{About, Refusal};
 use super::http::{
@@ -48,6 +49,12 @@ pub(super) struct Client {
 pub(super) struct Reply {
     pub(super) head: Box<AnswerHead>,
     pub(super) body: AnswerBody,
+}
+
+/// A successful answer that is there to its end.
+pub(super) struct Answer {
+    pub(super) head: Box<AnswerHead>,
+    pub(super) document: Vec<u8>,
 }
 
 /// Why an attempt has no answer.
@@ -186,21 +193,37 @@ impl Client {
 
     /// Sends a request whose payload is in memory, and returns its successful answer.
     pub(super) async fn send(&self, call: &Call, about: About) -> Result<Reply, UpstreamError> {
-        let bytes: &[u8] = match &call.payload {
-            Payload::Signed(bytes) => bytes,
-            Payload::Unsigned { .. } | Payload::Trailer { .. } => &[],
-        };
-        self.send_with(call, &[bytes], about).await
+        self.send_with(call, &[call.payload.in_memory()], about).await
     }
 
     /// As [`Client::send`], with the payload in pieces.
     pub(super) async fn send_with(&self, call: &Call, payload: &[&[u8]], about: About) -> Result<Reply, UpstreamError> {
+        self.until_answered(call, payload, about, |reply| ready(Ok(reply))).await
+    }
+
+    /// As [`Client::send`], with the answer read to its end: one that breaks off is none, and asked for again like one
+    /// that never began.
+    pub(super) async fn ask(&self, call: &Call, about: About) -> Result<Answer, UpstreamError> {
+        self.until_answered(call, &[call.payload.in_memory()], about, Reply::whole).await
+    }
+
+    /// Sends a request until there is as much of a successful answer as `hear` wants, or no more attempt is due.
+    async fn until_answered<T, H: Future<Output = Result<T, NoAnswer>>>(
+        &self,
+        call: &Call,
+        payload: &[&[u8]],
+        about: About,
+        hear: impl Fn(Reply) -> H,
+    ) -> Result<T, UpstreamError> {
         let mut attempts = Attempts::default();
         let mut idle = call.replay.first_idle();
         loop {
             let (next, error) = match self.attempt(call, payload, idle).await? {
                 Ok(reply) => match judge(reply).await {
-                    Ok(reply) => return Ok(reply),
+                    Ok(reply) => match hear(reply).await {
+                        Ok(answer) => return Ok(answer),
+                        Err(none) => (none.next(call.replay), none.fault.into()),
+                    },
                     Err(refusal) => (after_refusal(&refusal, call.replay), refusal.error(about)),
                 },
                 Err(none) => (none.next(call.replay), none.fault.into()),
@@ -248,9 +271,11 @@ impl Client {
 }
 
 impl Reply {
-    /// The document in the body.
-    pub(super) async fn document(self) -> Result<Vec<u8>, UpstreamError> {
-        Ok(self.body.read_all(MAX_ANSWER_BYTES).await?)
+    /// With the document in the body.
+    async fn whole(self) -> Result<Answer, NoAnswer> {
+        let document = self.body.read_all(MAX_ANSWER_BYTES).await;
+        let document = document.map_err(|fault| NoAnswer { fault, doubt: Doubt::Unknown })?;
+        Ok(Answer { head: self.head, document })
     }
 }
 

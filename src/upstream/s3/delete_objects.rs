@@ -68,7 +68,7 @@ async fn send(upstream: &S3Upstream, bucket: &BucketName, document: Vec<u8>) -> 
         // S3 wants one of its checksums here; this one every service knows.
         .header("content-md5", content_md5(&document))
         .payload(Payload::Signed(document));
-    read(&upstream.client.send(&call, About::Bucket).await?.document().await?)
+    read(&upstream.client.ask(&call, About::Bucket).await?.document)
 }
 
 /// What an answer says of each key and version.

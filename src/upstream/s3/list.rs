@@ -157,7 +157,7 @@ async fn fetch(
         Start::After(name) => call.query("start-after", name),
         Start::Beginning => call,
     };
-    let document = upstream.client.send(&call, About::Bucket).await?.document().await?;
+    let document = upstream.client.ask(&call, About::Bucket).await?.document;
     read(&document)
 }
 

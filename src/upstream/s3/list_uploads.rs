@@ -33,7 +33,7 @@ pub(super) async fn parts(
             .query("uploadId", &upload.id.0)
             .query("part-number-marker", &marker.to_string())
             .query("max-parts", &wanted.to_string());
-        let document = upstream.client.send(&call, About::Upload).await?.document().await?;
+        let document = upstream.client.ask(&call, About::Upload).await?.document;
         let truncated = read_parts(&document, marker, &mut parts)?;
         parts.truncate(usize::try_from(max).unwrap_or(usize::MAX));
         let last = parts.last().map_or(marker, |part| part.number);
@@ -144,7 +144,7 @@ async fn gather(
                 call = call.query("upload-id-marker", id);
             }
         }
-        let document = upstream.client.send(&call, About::Bucket).await?.document().await?;
+        let document = upstream.client.ask(&call, About::Bucket).await?.document;
         let page = read_uploads(&document, bucket)?;
         let last_key = page.uploads.iter().map(|listed| listed.upload.key.clone()).max();
         let mut passed = false;

@@ -45,7 +45,7 @@ pub(super) async fn create(
         .query("uploads", "")
         .header("content-type", object::CONTENT_TYPE.to_owned())
         .optional_header("x-amz-tagging", tags::header(tags));
-    let document = upstream.client.send(&call, About::Object).await?.document().await?;
+    let document = upstream.client.ask(&call, About::Object).await?.document;
     Ok(UploadRef { bucket: bucket.clone(), key: key.clone(), id: read_upload_id(&document)? })
 }
 
@@ -114,10 +114,10 @@ pub(super) async fn copy_part(
         .optional_header("x-amz-copy-source-range", range)
         .optional_header("x-amz-copy-source-if-match", pin.as_ref().map(quoted))
         .patience(Patience::Long);
-    let reply = upstream.client.send(&call, About::Object).await?;
-    let head_time = stored_at(&reply.head, upstream.now());
-    let answer = Outcome::read(&reply.document().await?, "CopyPartResult")?;
-    let etag = answer.map_err(|refusal| refusal.error(About::Object))?;
+    let answer = upstream.client.ask(&call, About::Object).await?;
+    let head_time = stored_at(&answer.head, upstream.now());
+    let outcome = Outcome::read(&answer.document, "CopyPartResult")?;
+    let etag = outcome.map_err(|refusal| refusal.error(About::Object))?;
     Ok(StoredPart { number, etag: etag.etag, stored_bytes, last_modified: etag.last_modified.unwrap_or(head_time) })
 }
 
@@ -166,9 +166,9 @@ async fn try_complete(
     upstream: &S3Upstream,
     call: &Call,
 ) -> Result<(UpstreamEtag, Option<crate::upstream::VersionId>), UpstreamError> {
-    let reply = upstream.client.send(call, About::Upload).await?;
-    let version = version_of(&reply.head);
-    match Outcome::read(&reply.document().await?, COMPLETED)? {
+    let answer = upstream.client.ask(call, About::Upload).await?;
+    let version = version_of(&answer.head);
+    match Outcome::read(&answer.document, COMPLETED)? {
         Ok(outcome) => Ok((outcome.etag, version)),
         Err(refusal) => Err(refusal.error(About::Upload)),
     }
@@ -200,7 +200,7 @@ async fn which_is_too_small(
 
 pub(super) async fn abort(upstream: &S3Upstream, upload: &UploadRef) -> Result<(), UpstreamError> {
     let call = about_upload(upstream, Method::Delete, upload);
-    upstream.client.send(&call, About::Upload).await?.document().await.map(drop)
+    upstream.client.ask(&call, About::Upload).await.map(drop)
 }
 
 /// What stands in an answer that came with 200 before its outcome was known.

@@ -78,9 +78,8 @@ pub(super) async fn delete(
         return Err(UpstreamError::Unsupported("a DELETE of what is not there"));
     }
     let call = conditional(about_object(upstream, Method::Delete, object), condition);
-    let reply = upstream.client.send(&call, About::Object).await?;
-    let (version, delete_marker) = (version_of(&reply.head), reply.head.delete_marker);
-    reply.document().await?;
+    let head = upstream.client.ask(&call, About::Object).await?.head;
+    let (version, delete_marker) = (version_of(&head), head.delete_marker);
     Ok(DeleteReply { version, delete_marker })
 }
 

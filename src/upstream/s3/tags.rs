@@ -20,10 +20,7 @@ pub(super) fn header(tags: &Tags) -> Option<String> {
 
 pub(super) async fn get(upstream: &S3Upstream, object: &ObjectRef) -> Result<Tags, UpstreamError> {
     let call = about_object(upstream, Method::Get, object).query("tagging", "");
-    let document = match upstream.client.send(&call, About::Object).await {
-        Ok(reply) => reply.document().await?,
-        Err(error) => return Err(error),
-    };
+    let document = upstream.client.ask(&call, About::Object).await?.document;
     let mut tags = Tags::new();
     let mut key = String::new();
     let mut value = String::new();
@@ -45,7 +42,7 @@ pub(super) async fn put(upstream: &S3Upstream, object: &ObjectRef, tags: &Tags) 
         let document = document(tags)?;
         call = call.header("content-md5", super::content_md5(&document)).payload(Payload::Signed(document));
     }
-    upstream.client.send(&call, About::Object).await?.document().await.map(drop)
+    upstream.client.ask(&call, About::Object).await.map(drop)
 }
 
 fn document(tags: &Tags) -> Result<Vec<u8>, UpstreamError> {

@@ -12,8 +12,8 @@ use super::double::{
 use crate::upstream::s3::S3Upstream;
 use crate::upstream::suite::{Bytes, noise, read_all};
 use crate::upstream::{
-    PutBody, StoredFacts, StoredRange, Tags, UploadRef, Upstream, UpstreamError, UpstreamEtag, UpstreamUploadId,
-    WriteCondition,
+    ListRequest, PutBody, StoredFacts, StoredRange, Tags, UploadRef, Upstream, UpstreamError, UpstreamEtag,
+    UpstreamUploadId, WriteCondition,
 };
 
 /// More than one buffer holds.
@@ -93,6 +93,44 @@ async fn a_storm_ends_in_an_error() {
     let double = Double::start(vec![vec![Hear, refusal(503, "SlowDown")]; 9]).await;
     assert_told!(get(&double.upstream().await).await, UpstreamError::Unavailable(_));
     assert_eq!(double.requests().len(), 4);
+}
+
+fn page() -> ListRequest {
+    ListRequest { max_entries: 2, ..ListRequest::default() }
+}
+
+/// An answer says how a request ended only when all of it is there.
+#[tokio::test]
+async fn a_document_that_broke_off_is_asked_for_again() {
+    let begun = |end| vec![Hear, Say("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n<List".to_owned()), end];
+    let whole = || vec![Hear, answer(200, "", "<ListBucketResult/>")];
+    for end in [Close, Reset] {
+        let double = Double::start([begun(end.clone()), begun(end.clone()), whole()]).await;
+        double.upstream().await.list_objects(&bucket(), &page()).await.expect("the third answer");
+        assert_eq!(double.requests().len(), 3);
+        let tags = answer(200, "", "<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>");
+        let double = Double::start([begun(end.clone()), vec![Hear, tags]]).await;
+        let tags = double.upstream().await.get_tags(&it()).await.expect("tags");
+        assert_eq!(tags, [("k".to_owned(), "v".to_owned())]);
+
+        let double = Double::start(vec![begun(end.clone()); 9]).await;
+        let refused = double.upstream().await.list_objects(&bucket(), &page()).await;
+        assert_told!(refused, UpstreamError::Unavailable(_));
+        assert_eq!(double.requests().len(), 4);
+
+        let upload = UploadRef { bucket: bucket(), key: key(), id: UpstreamUploadId("u".into()) };
+        let parts = [(1, UpstreamEtag("e".into()))];
+        let double = Double::start([begun(end), whole()]).await;
+        let refused = double.upstream().await.complete_multipart(&upload, &parts, WriteCondition::None).await;
+        assert_told!(refused, UpstreamError::Unavailable(_));
+        assert_eq!(double.requests().len(), 1, "it must not happen twice");
+    }
+    // Whoever waited that long already waits no longer, and what cannot be read will not be better.
+    for end in [Wait(2 * IDLE_TIMEOUT), Say("x".repeat(495))] {
+        let double = Double::start([begun(end), whole()]).await;
+        assert!(double.upstream().await.list_objects(&bucket(), &page()).await.is_err());
+        assert_eq!(double.requests().len(), 1);
+    }
 }
 
 #[tokio::test]
