@@ -27,6 +27,9 @@ const MAX_ATTEMPTS: u32 = 4;
 /// The longest pause before the second attempt. The pause doubles with every attempt; how much of it is waited is
 /// random, so that many who were refused at once do not come back at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest that a service may make us wait for an attempt (Retry-After). A client waits with us, holding its place
+/// among the requests; where it would be longer, it is told at once and waits by itself.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3);
 /// The longest error document that is read.
 const MAX_ERROR_BYTES: usize = 64 << 10;
 /// No skew is known.
@@ -49,6 +52,8 @@ pub(super) struct Client {
 pub(super) struct Reply {
     pub(super) head: Box<AnswerHead>,
     pub(super) body: AnswerBody,
+    /// Retry-After, counted from the answer.
+    retry_after: Option<Duration>,
 }
 
 /// A successful answer that is there to its end.
@@ -79,8 +84,15 @@ pub(super) enum Doubt {
 pub(super) enum Next {
     /// Nothing, but on a new connection.
     AtOnce,
-    /// Wait.
-    AfterPause,
+    /// Wait, first for as long as the service said.
+    AfterPause {
+        /// Retry-After; zero where it said nothing.
+        at_least: Duration,
+    },
+}
+
+impl Next {
+    const AFTER_PAUSE: Self = Self::AfterPause { at_least: Duration::ZERO };
 }
 
 /// The attempts at one request.
@@ -93,13 +105,19 @@ impl Attempts {
     /// Waits for the next attempt and says which connection it may take; or gives up with the `error` of this one.
     pub(super) async fn again(&mut self, next: Option<Next>, error: UpstreamError) -> Result<Idle, UpstreamError> {
         self.made += 1;
-        let Some(next) = next.filter(|_| self.made < MAX_ATTEMPTS) else { return Err(error) };
+        let due = |next: &Next| match next {
+            Next::AtOnce => true,
+            Next::AfterPause { at_least } => *at_least <= MAX_RETRY_AFTER,
+        };
+        let Some(next) = next.filter(|next| self.made < MAX_ATTEMPTS && due(next)) else { return Err(error) };
         tracing::debug!(%error, attempt = self.made, "an upstream request is tried again");
         match next {
             Next::AtOnce => Ok(Idle::No),
-            Next::AfterPause => {
+            Next::AfterPause { at_least } => {
                 let longest = FIRST_PAUSE * 2_u32.pow(self.made - 1);
-                sleep(longest.mul_f64(f64::from(u16::from_le_bytes(random::bytes())) / f64::from(u16::MAX))).await;
+                let share = f64::from(u16::from_le_bytes(random::bytes())) / f64::from(u16::MAX);
+                // Many are told the same time.
+                sleep(at_least + longest.mul_f64(share)).await;
                 Ok(Idle::Any)
             }
         }
@@ -265,8 +283,9 @@ impl Client {
             let skew = date.unix_millis().saturating_sub(self.clock.now().unix_millis());
             self.skew_ms.store(skew, Ordering::Relaxed);
         }
+        let retry_after = head.retry_after.map(|after| after.counted_from(head.date.unwrap_or(self.clock.now())));
         let body = AnswerBody::new(lease, &head);
-        Reply { head, body }
+        Reply { head, body, retry_after }
     }
 }
 
@@ -293,9 +312,9 @@ impl NoAnswer {
         match (&self.fault, self.doubt, replay) {
             // Whoever waited that long already waits no longer.
             (WireFault::Idle { .. } | WireFault::ConnectTimeout(_) | WireFault::Malformed(_), ..) => None,
-            (_, Doubt::NotSent, _) => Some(Next::AfterPause),
+            (_, Doubt::NotSent, _) => Some(Next::AFTER_PAUSE),
             (_, Doubt::Stale, Replay::Always) => Some(Next::AtOnce),
-            (_, Doubt::Unknown, Replay::Always) => Some(Next::AfterPause),
+            (_, Doubt::Unknown, Replay::Always) => Some(Next::AFTER_PAUSE),
             (_, Doubt::Stale | Doubt::Unknown, Replay::Unsent) => None,
         }
     }
@@ -307,7 +326,7 @@ pub(super) fn after_refusal(refusal: &Refusal, replay: Replay) -> Option<Next> {
         Replay::Always => refusal.is_transient(),
         Replay::Unsent => refusal.is_busy(),
     };
-    again.then_some(Next::AfterPause)
+    again.then_some(Next::AfterPause { at_least: refusal.retry_after.unwrap_or_default() })
 }
 
 /// Takes an answer apart: success, or why not.
@@ -317,7 +336,8 @@ pub(super) async fn judge(reply: Reply) -> Result<Reply, Refusal> {
     }
     // Without its document a refusal still has its status.
     let document = reply.body.read_all(MAX_ERROR_BYTES).await.unwrap_or_default();
-    Err(Refusal::read(reply.head.status, reply.head.bucket_region.as_deref(), &document))
+    let refusal = Refusal::read(reply.head.status, reply.head.bucket_region.as_deref(), &document);
+    Err(Refusal { retry_after: reply.retry_after, ..refusal })
 }
 
 /// Sends everything and hears the answer.

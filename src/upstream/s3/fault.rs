@@ -1,6 +1,8 @@
 //! What the service refuses, told as whose fault it is. Its own texts go nowhere: they name its keys and its hosts,
 //! and with a wrong signature the whole of what we signed. Of an error only its code is kept.
 
+use std::time::Duration;
+
 use crate::upstream::UpstreamError;
 
 use super::http::WireFault;
@@ -28,13 +30,15 @@ pub(super) struct Refusal {
     pub(super) part: Option<u16>,
     /// Where the bucket is, when it is elsewhere.
     pub(super) region: Option<String>,
+    /// How long the service wants to be left alone.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl Refusal {
     /// From the head and the body of an answer. A body that is no error document says nothing.
     pub(super) fn read(status: u16, bucket_region: Option<&str>, body: &[u8]) -> Self {
         let region = bucket_region.map(plain);
-        let mut refusal = Self { status, code: String::new(), part: None, region };
+        let mut refusal = Self { status, code: String::new(), part: None, region, retry_after: None };
         let read = walk(body, |ended| match (ended.parent, ended.name) {
             ("Error", "Code") => refusal.code = plain(ended.text),
             ("Error", "PartNumber") => refusal.part = ended.text.trim().parse().ok(),
@@ -49,7 +53,7 @@ impl Refusal {
 
     /// One of the errors in a DeleteResult.
     pub(super) fn of_key(code: &str) -> Self {
-        Self { status: 200, code: plain(code), part: None, region: None }
+        Self { status: 200, code: plain(code), part: None, region: None, retry_after: None }
     }
 
     /// Whether the service is only busy, so that the same request may do later.

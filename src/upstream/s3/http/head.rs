@@ -2,6 +2,7 @@
 //! be trusted: what would leave the length of the body in doubt is refused.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::base::Timestamp;
 use crate::envelope::ContentHeader;
@@ -36,6 +37,8 @@ pub(in crate::upstream::s3) struct AnswerHead {
     pub(in crate::upstream::s3) last_modified: Option<Timestamp>,
     /// Date.
     pub(in crate::upstream::s3) date: Option<Timestamp>,
+    /// Retry-After, where it can be read.
+    pub(in crate::upstream::s3) retry_after: Option<RetryAfter>,
     /// Content-Range, where it can be read.
     pub(in crate::upstream::s3) content_range: Option<ContentRange>,
     /// x-amz-version-id.
@@ -60,6 +63,15 @@ pub(in crate::upstream::s3) enum Framing {
     /// Where the connection ends: a cut cannot be told from the end.
     #[default]
     UntilClose,
+}
+
+/// When a service that has no time now wants to be asked again (RFC 9110, section 10.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::upstream::s3) enum RetryAfter {
+    /// So many seconds after its answer.
+    Seconds(u64),
+    /// Then, by its clock.
+    At(Timestamp),
 }
 
 /// `bytes first-last/total`.
@@ -161,6 +173,7 @@ impl AnswerHead {
             }
             13 if is("last-modified") => self.last_modified = parse_date(value),
             13 if is("content-range") => self.content_range = value.parse().ok(),
+            11 if is("retry-after") => self.retry_after = RetryAfter::read(value),
             14 if is("content-length") => {
                 let length = digits(value).ok_or(WireFault::Malformed("its length is none"))?;
                 if self.content_length.is_some_and(|other| other != length) {
@@ -206,6 +219,27 @@ fn digits(text: &str) -> Option<u64> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
+impl RetryAfter {
+    fn read(text: &str) -> Option<Self> {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            // More seconds than can be counted are too many all the same.
+            return Some(Self::Seconds(text.parse().unwrap_or(u64::MAX)));
+        }
+        parse_date(text).map(Self::At)
+    }
+
+    /// How long that is from `now` by the service's clock.
+    pub(in crate::upstream::s3) fn counted_from(self, now: Timestamp) -> Duration {
+        match self {
+            Self::Seconds(seconds) => Duration::from_secs(seconds),
+            Self::At(at) => {
+                let left = at.unix_millis().saturating_sub(now.unix_millis());
+                Duration::from_millis(u64::try_from(left).unwrap_or(0))
+            }
+        }
+    }
+}
+
 impl FromStr for ContentRange {
     type Err = ();
 
@@ -220,7 +254,10 @@ impl FromStr for ContentRange {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, ContentHeader, ContentRange, Described, Framing, Interim, MAX_HEAD_BYTES, Parsed, parse};
+    use super::{
+        Asked, ContentHeader, ContentRange, Described, Duration, Framing, Interim, MAX_HEAD_BYTES, Parsed, RetryAfter,
+        Timestamp, parse,
+    };
 
     use proptest::prelude::{any, proptest};
 
@@ -310,6 +347,25 @@ mod tests {
             ["bytes */10", "bytes 0-4/*", "bytes 4-0/10", "bytes 0-10/10", "bytes=0-4/10", "0-4/10", "bytes 0-+4/10"]
         {
             assert_eq!(text.parse::<ContentRange>(), Err(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = Timestamp::from_unix_seconds(784_111_777);
+        let wait = |text| RetryAfter::read(text).map(|after| after.counted_from(now));
+        for (text, seconds) in [
+            ("0", 0),
+            ("120", 120),
+            ("99999999999999999999", u64::MAX),
+            ("Sun, 06 Nov 1994 08:49:39 GMT", 2),
+            ("Sunday, 06-Nov-94 08:49:39 GMT", 2),
+            ("Sun, 06 Nov 1994 08:49:30 GMT", 0),
+        ] {
+            assert_eq!(wait(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "-1", "+1", "1.5", "1s", "soon", "Sun, 06 Nov 1994"] {
+            assert_eq!(wait(text), None, "{text}");
         }
     }
 

@@ -99,6 +99,55 @@ fn page() -> ListRequest {
     ListRequest { max_entries: 2, ..ListRequest::default() }
 }
 
+fn busy(headers: &str) -> Vec<Act> {
+    vec![Hear, answer(503, &format!("Connection: close\r\n{headers}"), "<Error><Code>SlowDown</Code></Error>")]
+}
+
+#[tokio::test]
+async fn a_busy_service_is_left_alone_for_as_long_as_it_says() {
+    let date = |second| format!("Fri, 24 May 2013 00:00:{second:02} GMT");
+    for headers in [
+        "Retry-After: 1\r\n".to_owned(),
+        // By its clock, which need not be ours.
+        format!("Date: {}\r\nRetry-After: {}\r\n", date(40), date(41)),
+        // It does not say what it takes the time for: by our clock, which stands at the first second of that day.
+        format!("Retry-After: {}\r\n", date(1)),
+    ] {
+        let double = Double::start([busy(&headers), vec![Hear, object("hello")]]).await;
+        let upstream = double.upstream().await;
+        let begun = Instant::now();
+        assert_eq!(get(&upstream).await.expect("the second answer"), b"hello", "{headers}");
+        let waited = begun.elapsed();
+        assert!(waited >= Duration::from_secs(1) && waited < Duration::from_secs(2), "{headers}: {waited:?}");
+    }
+    // What may happen once only: a busy service has not done it.
+    let double = Double::start([busy("Retry-After: 1\r\n"), vec![Hear, stored()]]).await;
+    let begun = Instant::now();
+    put(&double.upstream().await, b"x", WriteCondition::Absent).await.expect("a PUT");
+    assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn nobody_waits_long_for_a_busy_service() {
+    for after in ["4", "86400", "99999999999999999999", "Fri, 24 May 2013 00:00:04 GMT"] {
+        let headers = format!("Date: Fri, 24 May 2013 00:00:00 GMT\r\nRetry-After: {after}\r\n");
+        let double = Double::start([busy(&headers), vec![Hear, object("hello")]]).await;
+        let upstream = double.upstream().await;
+        let begun = Instant::now();
+        assert_told!(get(&upstream).await, UpstreamError::Unavailable(_));
+        assert_eq!(double.requests().len(), 1, "{after}");
+        assert!(begun.elapsed() < Duration::from_secs(1), "{after}: {:?}", begun.elapsed());
+    }
+    // What has passed, and what nobody understands, is waited for as if nothing had been said.
+    for after in ["0", "Fri, 24 May 2012 00:00:00 GMT", "-5", "later"] {
+        let double = Double::start([busy(&format!("Retry-After: {after}\r\n")), vec![Hear, object("hello")]]).await;
+        let upstream = double.upstream().await;
+        let begun = Instant::now();
+        assert_eq!(get(&upstream).await.expect("the second answer"), b"hello", "{after}");
+        assert!(begun.elapsed() < Duration::from_secs(1), "{after}: {:?}", begun.elapsed());
+    }
+}
+
 /// An answer says how a request ended only when all of it is there.
 #[tokio::test]
 async fn a_document_that_broke_off_is_asked_for_again() {
