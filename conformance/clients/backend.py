@@ -32,7 +32,7 @@ def text(value) -> str:
 
 
 class Backend:
-    """What both have: `crypt-keeper serve` by a configuration, to which a test may add at its head and its end."""
+    """What all have: `crypt-keeper serve` by a configuration, to which a test may add at its head and its end."""
 
     head, more = 'listen = "127.0.0.1:0"', ""
 
@@ -88,41 +88,41 @@ path = {text(self.data / "objects")}
         return {path for path in (self.data / "objects" / "blobs").rglob("*") if path.is_file()}
 
 
-class Minio(Backend):
-    """`crypt-keeper serve` before a MinIO of its own."""
+class Service(Backend):
+    """`crypt-keeper serve` before a service of its own: a process in a folder of its own, found and stopped by its pid."""
 
-    name = "minio"
+    scheme, region, access_key, secret_key = "http", "us-east-1", "", ""
+    # What a test adds to the proxy's settings of it.
+    settings = ""
 
     def __init__(self, data: Path):
-        self.data, self.folder = data, data / "minio"
-        self.process, self.port = None, None
+        self.data, self.folder, self.log = data, data / self.name, data / f"{self.name}.log"
+        self.process, self.port = None, free_port()
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def start(self):
-        """Once; the port stays when it is started again after `kill`."""
+        """Once; the port stays, also when it is started again after `kill`."""
         if self.process is not None and self.process.poll() is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = self.port or free_port()
         env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MINIO_"))}
-        env.update(MINIO_ROOT_USER=MINIO_USER, MINIO_ROOT_PASSWORD=MINIO_PASSWORD, MINIO_BROWSER="off",
-                   MINIO_UPDATE="off", HOME=str(self.folder))
-        with open(self.data / "minio.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [os.environ["CK_MINIO"], "server", "--quiet", "--address", f"127.0.0.1:{self.port}", str(self.folder)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
-            )
+        command, more = self.command()
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=env | more | {"HOME": str(self.folder)})
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                if urllib.request.urlopen(f"{self.endpoint}/minio/health/ready", timeout=2).status == 200:
+                if self.is_ready():
                     return
             except OSError:
-                time.sleep(0.1)
-        raise AssertionError(f"MinIO did not come up; log:\n{(self.data / 'minio.log').read_text()[-2000:]}")
+                pass
+            time.sleep(0.1)
+        self.stop()
+        raise AssertionError(f"{self.name} did not come up; log:\n{self.log.read_text()[-2000:]}")
 
     def kill(self):
         """SIGKILL, as a crash."""
@@ -141,7 +141,7 @@ class Minio(Backend):
             self.process = None
 
     def environment(self) -> dict:
-        return {"CK_TEST_UPSTREAM_SECRET": MINIO_PASSWORD}
+        return {"CK_TEST_UPSTREAM_SECRET": self.secret_key}
 
     def arguments(self, access_key: str) -> list:
         return self.serve(access_key)
@@ -150,26 +150,44 @@ class Minio(Backend):
         return f"""\
 kind = "s3"
 endpoint = {text(self.endpoint)}
-region = "us-east-1"
+region = {text(self.region)}
 addressing = "path"
-access_key_id = {text(MINIO_USER)}
+access_key_id = {text(self.access_key)}
 secret_access_key = {{ env = "CK_TEST_UPSTREAM_SECRET" }}
+{self.settings}
 """
 
-    def boto3(self):
+    def boto3(self, **more):
         """Past the proxy."""
-        return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=MINIO_USER,
-                            aws_secret_access_key=MINIO_PASSWORD, config=Config(s3={"addressing_style": "path"}))
+        return boto3.client("s3", endpoint_url=self.endpoint, region_name=self.region, **more,
+                            aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key,
+                            config=Config(s3={"addressing_style": "path"}))
 
-    def stored(self) -> set:
-        """Every object and every part of an upload in flight, ours and the clients'."""
+    def objects(self) -> set:
+        """Every object, ours and the clients'."""
         s3, found = self.boto3(), set()
         for bucket in (b["Name"] for b in s3.list_buckets()["Buckets"]):
             for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
                 found |= {(bucket, o["Key"], o["ETag"]) for o in page.get("Contents", [])}
+        return found
+
+
+class Minio(Service):
+    name, access_key, secret_key = "minio", MINIO_USER, MINIO_PASSWORD
+
+    def command(self):
+        words = [os.environ["CK_MINIO"], "server", "--quiet", "--address", f"127.0.0.1:{self.port}", str(self.folder)]
+        return words, {"MINIO_ROOT_USER": MINIO_USER, "MINIO_ROOT_PASSWORD": MINIO_PASSWORD, "MINIO_BROWSER": "off",
+                       "MINIO_UPDATE": "off"}
+
+    def is_ready(self) -> bool:
+        return urllib.request.urlopen(f"{self.endpoint}/minio/health/ready", timeout=2).status == 200
+
+    def stored(self) -> set:
+        """Every object and every part of an upload in flight."""
         # MinIO lists uploads only of a whole key, so its own folder is asked.
         uploads = self.folder / ".minio.sys" / "multipart"
-        return found | {path for path in uploads.rglob("part.*") if path.is_file()}
+        return self.objects() | {path for path in uploads.rglob("part.*") if path.is_file()}
 
 
 def free_port() -> int:

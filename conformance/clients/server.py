@@ -6,9 +6,11 @@ import select
 import signal
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
-from backend import make_backend
+from backend import free_port, make_backend
 
 import boto3
 from botocore.config import Config
@@ -30,16 +32,17 @@ class Server:
         self.data, self.log, self.under = Path(data), Path(log), under
         self.backend = make_backend(self.data)
         self.process = None
-        self.endpoint = ""
+        self.endpoint, self.admin_port = "", None
         self.access_key, self.secret_key, self.region = ACCESS_KEY, SECRET_KEY, REGION
 
-    def start(self):
+    def start(self, with_backend: bool = True):
         binary = os.environ["CK_BINARY"]
         env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CRYPT_KEEPER_"))}
         env["CRYPT_KEEPER_ROOT_ACCESS_KEY"] = self.access_key
         env["CRYPT_KEEPER_ROOT_SECRET_KEY"] = self.secret_key
         self.data.mkdir(parents=True, exist_ok=True)
-        self.backend.start()
+        if with_backend:
+            self.backend.start()
         env.update(self.backend.environment())
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
@@ -103,6 +106,19 @@ class Server:
             self.process.stdout.close()
         self.process = None
         return code
+
+    def listen_for_health(self):
+        """Before a start: the listener of health and metrics at a port that is known."""
+        self.admin_port = free_port()
+        self.backend.head = f'listen = "127.0.0.1:0"\nadmin_listen = "127.0.0.1:{self.admin_port}"'
+
+    def health(self, path: str):
+        """What `/readyz` or `/healthz` says: its status and its lines."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=20) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
 
     def peak_rss_bytes(self) -> int:
         """The highest resident size since the start or the last `reset_peak_rss`."""
