@@ -156,23 +156,6 @@ impl Store {
         self.decode_all(found, PartRow::decode)
     }
 
-    /// Removes one attempt. Whether it was there.
-    pub async fn delete_part(&self, upload: &UploadId, number: PartNumber, salt: [u8; 24]) -> Result<bool, StoreError> {
-        let upload = upload.as_str().to_owned();
-        self.write(move |connection| {
-            Box::pin(async move {
-                let done = sqlx::query("DELETE FROM parts WHERE upload_id = $1 AND number = $2 AND salt = $3")
-                    .bind(upload)
-                    .bind(i64::from(number.get()))
-                    .bind(salt.to_vec())
-                    .execute(connection)
-                    .await?;
-                Ok(done.rows_affected() == 1)
-            })
-        })
-        .await
-    }
-
     /// Removes all parts of an upload, once their held-back objects are deleted.
     pub async fn forget_parts(&self, upload: &UploadId) -> Result<(), StoreError> {
         let upload = upload.as_str().to_owned();

@@ -353,14 +353,23 @@ impl Store {
         self.decode_all(found, UploadRow::decode)
     }
 
-    /// For the sweep: up to `max` uploads in flight that began before `before`, oldest first.
-    pub async fn uploads_begun_before(&self, before: Timestamp, max: u32) -> Result<Vec<UploadRow>, StoreError> {
-        let found =
-            sqlx::query("SELECT * FROM uploads WHERE state IN (1, 2) AND created < $1 ORDER BY created LIMIT $2")
-                .bind(before.unix_millis())
-                .bind(i64::from(max))
-                .fetch_all(self.readers())
-                .await;
+    /// For the sweep: up to `max` uploads in flight that began before `before`, oldest first, behind `after`.
+    pub async fn uploads_begun_before(
+        &self,
+        before: Timestamp,
+        after: Option<&UploadRow>,
+        max: u32,
+    ) -> Result<Vec<UploadRow>, StoreError> {
+        let found = sqlx::query(
+            "SELECT * FROM uploads WHERE state IN (1, 2) AND created < $1 AND (created, upload_id) > ($2, $3) \
+             ORDER BY created, upload_id LIMIT $4",
+        )
+        .bind(before.unix_millis())
+        .bind(after.map_or(i64::MIN, |upload| upload.created.unix_millis()))
+        .bind(after.map_or("", |upload| upload.upload_id.as_str()))
+        .bind(i64::from(max))
+        .fetch_all(self.readers())
+        .await;
         self.decode_all(found, UploadRow::decode)
     }
 }

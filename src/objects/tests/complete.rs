@@ -239,7 +239,7 @@ async fn an_object_above_the_largest_is_refused() {
     let etag = world.part(&key, &id, 1, b"content").await.expect("stored").etag;
     let row = world.part_rows(&id).await.remove(0);
     let (store, upload) = (&world.objects.inner.store, UploadId::parse(&id).expect("an id"));
-    store.delete_part(&upload, row.number, row.salt).await.expect("deleted");
+    store.forget_parts(&upload).await.expect("deleted");
     let huge = PartRow { plaintext_bytes: MAX_OBJECT_BYTES + 1, ..row };
     store.insert_part(&upload, huge).await.expect("inserted");
     let refused = world.complete(&key, &id, &[(1, etag)]).await;

@@ -352,3 +352,30 @@ async fn an_empty_last_part_is_read() {
         assert!(body.next().await.expect("reads").is_none());
     }
 }
+
+/// Killed between the upstream's last step and our note of it, and never asked again: the sweep notes it down. An upload
+/// that only takes long goes on.
+#[tokio::test]
+async fn uploads_that_are_over_do_not_stay_in_flight() {
+    let world = World::new().await;
+    let (done, gone, long) = (world.key("done"), world.key("gone"), world.key("long"));
+    let mut begun = Vec::new();
+    for key in [&done, &gone, &long] {
+        let id = world.begin(key, None).await;
+        let part = world.part(key, &id, 1, b"content").await.expect("stored").etag;
+        begun.push((key, id, [(1, part)]));
+    }
+    world.upstream.lose_answer_of("complete_multipart");
+    assert!(world.complete(begun[0].0, &begun[0].1, &begun[0].2).await.is_err());
+    let at_upstream = world.upstream.list_uploads(&world.bucket.name, None, 10).await.expect("lists");
+    let lost = at_upstream.iter().find(|listed| listed.upload.key == gone).expect("in flight");
+    world.upstream.abort_multipart(&lost.upload).await.expect("aborted");
+    assert_eq!(world.objects.sweep().await.expect("sweeps").vanished, 0, "too young to say");
+    world.clock.set(world.clock.now().plus(Duration::from_secs(2 * 24 * 60 * 60)));
+    assert_eq!(world.objects.sweep().await.expect("sweeps").vanished, 2);
+    assert_eq!(world.objects.sweep().await.expect("sweeps").vanished, 0);
+    let complete = async |at: usize| world.complete(begun[at].0, &begun[at].1, &begun[at].2).await;
+    assert!(matches!(complete(0).await.expect("it had been done").etag, ETag::Multipart(_, 1)));
+    assert!(matches!(complete(1).await, Err(ObjectError::NoSuchUpload)));
+    complete(2).await.expect("it had only taken long");
+}

@@ -159,11 +159,20 @@ impl Objects {
         if !matches!(error, ObjectError::NoSuchUpload | ObjectError::PreconditionFailed) {
             return Err(error);
         }
-        match self.ask(complete.bucket, complete.key, None).await {
-            Ok(current) if current.body_id() == upload.row.body_id => Ok(Written::of(&current.facts)),
-            // Nobody knows yet what became of it, and the first error would be the last word.
-            Err(asked) if !matches!(asked, ObjectError::NoSuchKey) && !is_lasting(&asked) => Err(asked),
-            Ok(_) | Err(_) => Err(error),
+        // Where nobody knows yet what became of it, the first error would be the last word.
+        self.published(complete.bucket, upload).await?.ok_or(error)
+    }
+
+    /// The object of an upload, if it is the one under its key; `None` when another one or none is.
+    pub(super) async fn published(
+        &self,
+        bucket: &BucketRow,
+        upload: &OpenUpload,
+    ) -> Result<Option<Written>, ObjectError> {
+        match self.ask(bucket, &upload.row.key, None).await {
+            Ok(current) => Ok((current.body_id() == upload.row.body_id).then(|| Written::of(&current.facts))),
+            Err(error) if matches!(error, ObjectError::NoSuchKey) || is_lasting(&error) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -25,6 +25,8 @@ const BATCH: u32 = 500;
 pub struct Swept {
     /// Uploads that were over.
     pub uploads: u64,
+    /// Uploads whose end nobody had noted down.
+    pub vanished: u64,
     /// Held-back parts that no row named.
     pub held_parts: u64,
     /// Uploads at the upstream that no row named.
@@ -42,7 +44,8 @@ impl Objects {
     pub async fn sweep_cut_off(&self) -> Result<Swept, ObjectError> {
         let whenever = Timestamp::from_unix_millis(i64::MAX);
         let held_parts = self.sweep_held(whenever).await?;
-        Ok(Swept { uploads: 0, held_parts, upstream_uploads: self.sweep_unknown(whenever).await? })
+        let upstream_uploads = self.sweep_unknown(whenever).await?;
+        Ok(Swept { held_parts, upstream_uploads, ..Swept::default() })
     }
 
     /// One sweep.
@@ -50,6 +53,7 @@ impl Objects {
         let now = self.inner.clock.now();
         Ok(Swept {
             uploads: self.sweep_finished(before(now, KEEP_RESULTS)).await?,
+            vanished: self.sweep_vanished(before(now, SETTLED)).await?,
             held_parts: self.sweep_held(before(now, SETTLED)).await?,
             upstream_uploads: self.sweep_unknown(before(now, SETTLED)).await?,
         })
@@ -74,6 +78,40 @@ impl Objects {
                 return Err(error);
             }
         }
+    }
+
+    /// In flight by their rows, and unknown to the upstream: a Complete that was killed after its last step there, and
+    /// whose client never asked again. Noted down now, they are swept like all others.
+    async fn sweep_vanished(&self, before: Timestamp) -> Result<u64, ObjectError> {
+        let mut sum = Sum::default();
+        let mut last: Option<UploadRow> = None;
+        loop {
+            let batch = self.inner.store.uploads_begun_before(before, last.as_ref(), BATCH).await?;
+            let Some(end) = batch.last() else { return sum.outcome() };
+            last = Some(end.clone());
+            for upload in batch {
+                sum.add(self.note_end(upload).await.map(u64::from));
+            }
+        }
+    }
+
+    /// Whether an upload was over without its row saying so.
+    async fn note_end(&self, row: UploadRow) -> Result<bool, ObjectError> {
+        if self.completing.contains(&row.upload_id) {
+            return Ok(false);
+        }
+        let Some(bucket) = self.inner.store.bucket_by_id(row.bucket_id).await? else { return Ok(false) };
+        let upload = self.open_upload_row(&bucket, row).await?;
+        match self.upstream(&bucket)?.list_parts(&upload.at_upstream(&bucket), 0, 1).await {
+            Err(UpstreamError::NoSuchUpload) => {}
+            outcome => return outcome.map(|_| false).map_err(upstream_error),
+        }
+        let (id, now) = (&upload.row.upload_id, self.inner.clock.now());
+        Ok(match self.published(&bucket, &upload).await? {
+            // Who asks again all the same is told so, for as long as any other.
+            Some(written) => self.inner.store.mark_completed(id, upload.seal_result(&written), now).await?,
+            None => self.inner.store.mark_aborted(id, now).await?,
+        })
     }
 
     async fn forget_finished(&self, upload: &UploadRow) -> Result<(), ObjectError> {
