@@ -331,7 +331,7 @@ pub(super) fn after_refusal(refusal: &Refusal, replay: Replay) -> Option<Next> {
 
 /// Takes an answer apart: success, or why not.
 pub(super) async fn judge(reply: Reply) -> Result<Reply, Refusal> {
-    if (200..=299).contains(&reply.head.status) {
+    if reply.head.is_success() {
         return Ok(reply);
     }
     // Without its document a refusal still has its status.
@@ -356,6 +356,10 @@ async fn exchange(
             connection.sent_all();
         }
         match connection.hear(call.method.asked(), patience).await? {
+            // It cannot have done what it has not read.
+            Heard::Answer(head) if sent == Sent::Interrupted && head.is_success() => {
+                return Err(WireFault::Malformed("it comes before the end of the request"));
+            }
             Heard::Answer(head) => return Ok(head),
             // Nobody asked for it, and it changes nothing.
             Heard::Continue => {}

@@ -157,6 +157,11 @@ enum TransferEncoding {
 }
 
 impl AnswerHead {
+    /// Whether what was asked for is done, or begun: some failures come behind a 200.
+    pub(in crate::upstream::s3) const fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+
     fn take(
         &mut self,
         name: &str,

@@ -2,6 +2,7 @@
 
 use super::double::Act::{Close, Hear, Reset, Say, Wait};
 use super::double::{Double, FACTS, IDLE_TIMEOUT, WORDS, answer, assert_told, bucket, it, key, object, refusal};
+use crate::base::ObjectKey;
 use crate::upstream::suite::read_all;
 use crate::upstream::{
     ListRequest, ObjectRef, StoredRange, UploadRef, Upstream, UpstreamError, UpstreamEtag, UpstreamUploadId,
@@ -217,8 +218,7 @@ async fn a_completed_upload_stays_completed() {
 
 #[tokio::test]
 async fn a_bulk_delete_is_believed_only_of_the_keys_that_it_names() {
-    let objects =
-        ["a", "b", "c"].map(|name| ObjectRef::current(&bucket(), &crate::base::ObjectKey::parse(name).expect("a key")));
+    let objects = ["a", "b", "c"].map(|name| ObjectRef::current(&bucket(), &ObjectKey::parse(name).expect("a key")));
     let document = format!(
         "<DeleteResult><Deleted><Key>a</Key></Deleted><Deleted><Key>other</Key></Deleted>\
          <Error><Key>b</Key><Code>AccessDenied</Code><Message>{WORDS}</Message></Error></DeleteResult>"
@@ -244,4 +244,17 @@ async fn an_upload_needs_an_id() {
         let refused = double.upstream().await.create_multipart(&bucket(), &key(), &Vec::new()).await;
         assert_told!(refused, UpstreamError::Broken(_));
     }
+}
+
+/// Long enough that it does not fit what the kernel holds between two sockets.
+#[tokio::test]
+async fn success_before_the_end_of_a_request_is_no_success() {
+    let objects: Vec<_> = (0..1000)
+        .map(|number| ObjectKey::parse(&format!("{number:04}{}", "&".repeat(1000))).expect("a key"))
+        .map(|key| ObjectRef::current(&bucket(), &key))
+        .collect();
+    let double = Double::start([vec![Hear, answer(200, "", "<DeleteResult/>")]]).await;
+    assert_told!(double.upstream().await.delete_objects(&bucket(), &objects).await, UpstreamError::Broken(_));
+    let double = Double::start([vec![Hear, refusal(403, "AccessDenied")]]).await;
+    assert_told!(double.upstream().await.delete_objects(&bucket(), &objects).await, UpstreamError::Unavailable(_));
 }
