@@ -24,8 +24,15 @@ impl Wire {
     }
 
     /// Whether an idle connection is still open and silent. It asks the kernel, not the runtime, which may not have
-    /// looked at the socket yet. Bytes that nobody asked for (a 408, TLS's goodbye) make it unusable as well.
+    /// looked at the socket yet. Bytes that nobody asked for (a 408, TLS's goodbye) make it unusable as well, also those
+    /// that rustls has taken from the socket already and nobody has read.
     pub(super) fn is_quiet(&self) -> bool {
+        // After the handshake rustls wants to read whenever it holds nothing unread, until the goodbye.
+        if let Self::Tls(tls) = self
+            && !tls.get_ref().1.wants_read()
+        {
+            return false;
+        }
         let mut byte = [0_u8; 1];
         let peeked = rustix::net::recv(self.tcp(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
         matches!(peeked, Err(error) if error == rustix::io::Errno::AGAIN)

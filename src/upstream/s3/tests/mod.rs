@@ -4,5 +4,6 @@ mod answers;
 mod double;
 mod faults;
 mod minio;
+mod tls;
 mod uploads;
 mod wire;
