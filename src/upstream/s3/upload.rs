@@ -130,20 +130,29 @@ impl Client {
         };
         let head = self.head_of(call, Expect::Continue).await?;
         let history = lease.history;
-        let connection = lease.connection();
-        connection.begin();
-        let heard = async {
-            // Interrupted or not: what there is to say will be heard.
-            connection.send(&mut &mut [IoSlice::new(&head)][..]).await?;
-            timeout(CONTINUE_WAIT, connection.hear(Asked::Other, self.idle_timeout))
-                .await
-                .unwrap_or(Ok(Heard::Continue))
-        };
-        Ok(match heard.await {
-            Ok(Heard::Continue) => Ok(Begun::Sending(Box::new(lease))),
-            Ok(Heard::Answer(head)) => Ok(Begun::Answered(self.reply(lease, head))),
+        Ok(match ask_leave(lease.connection(), &head, self.idle_timeout).await {
+            Ok(None) => Ok(Begun::Sending(Box::new(lease))),
+            Ok(Some(head)) => Ok(Begun::Answered(self.reply(lease, head))),
             Err(fault) => Err(NoAnswer::after_sending(fault, history)),
         })
+    }
+}
+
+/// Sends all of `head`, and waits until the body may come, or for the head of an answer.
+pub(super) async fn ask_leave(
+    connection: &mut Connection,
+    head: &[u8],
+    idle_timeout: Duration,
+) -> Result<Option<Box<AnswerHead>>, WireFault> {
+    connection.begin();
+    // A leave that comes before all of the head is none.
+    if let Some(answer) = send(connection, &mut [IoSlice::new(head)], idle_timeout).await? {
+        return Ok(Some(answer));
+    }
+    match timeout(CONTINUE_WAIT, connection.hear(Asked::Other, idle_timeout)).await {
+        Ok(Ok(Heard::Answer(head))) => Ok(Some(head)),
+        Ok(Err(fault)) => Err(fault),
+        Ok(Ok(Heard::Continue)) | Err(_) => Ok(None),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::double::Act::{Hear, Say, Silence, Take};
-use super::double::{Double, answer, assert_told, bucket, key, refusal, stored};
+use super::double::{Double, IDLE_TIMEOUT, answer, assert_told, bucket, key, refusal, stored};
+use crate::upstream::s3::http::Idle;
+use crate::upstream::s3::upload::ask_leave;
 use crate::upstream::s3::{PayloadMode, S3Upstream};
 use crate::upstream::suite::{Bytes, Untouched, noise};
 use crate::upstream::{BodyAborted, BodySource, PutBody, StoredFacts, Tags, Upstream, UpstreamError, WriteCondition};
@@ -176,4 +178,17 @@ async fn a_trailer_is_announced_and_sent() {
 async fn a_stored_object_needs_an_etag() {
     let double = Double::start([vec![Hear, Take(1), answer(200, "", "")]]).await;
     assert_told!(put(&double.upstream().await, 1, &mut Bytes::new(b"x")).await, UpstreamError::Broken(_));
+}
+
+/// What comes before the head has gone out is no leave, and no reason to send the body without it.
+#[tokio::test]
+async fn a_body_never_goes_out_behind_half_a_head() {
+    let double = Double::start([vec![go_on(), Hear, go_on()]]).await;
+    let upstream = double.upstream().await;
+    let mut lease = upstream.client.pool.lease(&"127.0.0.1".into(), Idle::No).await.expect("a connection");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let head = "PUT /bucket/key HTTP/1.1\r\n\r\n";
+    let leave = ask_leave(lease.connection(), head.as_bytes(), IDLE_TIMEOUT).await;
+    assert!(matches!(leave, Ok(None)), "{leave:?}");
+    assert_eq!(double.requests()[0].head, head);
 }
