@@ -362,7 +362,7 @@ async fn exchange(
             }
             Heard::Answer(head) => return Ok(head),
             // Nobody asked for it, and it changes nothing.
-            Heard::Continue => {}
+            Heard::Continue | Heard::Interim => {}
         }
     }
 }

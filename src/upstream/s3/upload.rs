@@ -149,11 +149,16 @@ pub(super) async fn ask_leave(
     if let Some(answer) = send(connection, &mut [IoSlice::new(head)], idle_timeout).await? {
         return Ok(Some(answer));
     }
-    match timeout(CONTINUE_WAIT, connection.hear(Asked::Other, idle_timeout)).await {
-        Ok(Ok(Heard::Answer(head))) => Ok(Some(head)),
-        Ok(Err(fault)) => Err(fault),
-        Ok(Ok(Heard::Continue)) | Err(_) => Ok(None),
-    }
+    let heard = async {
+        loop {
+            match connection.hear(Asked::Other, idle_timeout).await? {
+                Heard::Continue => return Ok(None),
+                Heard::Interim => {}
+                Heard::Answer(head) => return Ok(Some(head)),
+            }
+        }
+    };
+    timeout(CONTINUE_WAIT, heard).await.unwrap_or(Ok(None))
 }
 
 async fn read(source: &mut dyn BodySource, into: &mut [u8]) -> Result<usize, BodyAborted> {
@@ -241,7 +246,7 @@ impl Pump<'_> {
                 tokio::select! {
                     biased;
                     () = connection.listen() => match connection.hear(Asked::Other, idle_timeout).await? {
-                        Heard::Continue => {}
+                        Heard::Continue | Heard::Interim => {}
                         Heard::Answer(head) => return Ok(Filled::Answered(head)),
                     },
                     read = &mut reading => break read?,

@@ -15,6 +15,9 @@ use super::wire::Wire;
 
 /// First room for what is read ahead: a head, and with it the whole of a small body or of an error.
 const READ_AHEAD_BYTES: usize = 16 << 10;
+/// Interim answers to one request: with a 102 every 20 seconds, the pace that RFC 2518 (section 10.1) has in mind, half
+/// an hour of work.
+const MAX_INTERIM_ANSWERS: u32 = 100;
 
 /// A connection to the service. Dropped in the middle of a request, it is reset: what it carried is never taken for
 /// the whole.
@@ -27,6 +30,8 @@ pub(in crate::upstream::s3) struct Connection {
     clock: IdleClock,
     /// A request is on its way, and not all of it has gone.
     sending: bool,
+    /// How many interim answers it has had.
+    interim_answers: u32,
 }
 
 /// How sending ended.
@@ -43,6 +48,8 @@ pub(in crate::upstream::s3) enum Sent {
 pub(in crate::upstream::s3) enum Heard {
     /// `100 Continue`: the body may come.
     Continue,
+    /// Another 1xx: it says nothing, and whoever has something to send goes on.
+    Interim,
     /// The answer.
     Answer(Box<AnswerHead>),
 }
@@ -50,7 +57,8 @@ pub(in crate::upstream::s3) enum Heard {
 impl Connection {
     pub(super) fn new(wire: Wire, idle_timeout: Duration) -> Self {
         let ahead = vec![0; READ_AHEAD_BYTES];
-        Self { wire, ahead, taken: 0, filled: 0, clock: IdleClock::new(idle_timeout), sending: false }
+        let clock = IdleClock::new(idle_timeout);
+        Self { wire, ahead, taken: 0, filled: 0, clock, sending: false, interim_answers: 0 }
     }
 
     /// Whether another request may go out on it.
@@ -66,6 +74,7 @@ impl Connection {
     /// Says that a request begins.
     pub(in crate::upstream::s3) fn begin(&mut self) {
         self.sending = true;
+        self.interim_answers = 0;
     }
 
     /// Says that the whole request is on its way.
@@ -79,8 +88,8 @@ impl Connection {
         IoSlice::advance_slices(pieces, 0);
         poll_fn(|cx| {
             while !pieces.is_empty() {
-                // An answer, or the end of the connection, before all is sent.
-                if self.poll_ahead(cx).is_ready() {
+                // An answer, or the end of the connection, before all is sent. It may have come right behind another.
+                if self.has_more() || self.poll_ahead(cx).is_ready() {
                     return Poll::Ready(Ok(Sent::Interrupted));
                 }
                 match Pin::new(&mut self.wire).poll_write_vectored(cx, pieces) {
@@ -106,7 +115,9 @@ impl Connection {
     /// Returns when something has come, or the connection has ended: [`Connection::hear`] tells which. Dropping it
     /// loses nothing. There is no clock over it: it runs beside a source that may take its time.
     pub(in crate::upstream::s3) async fn listen(&mut self) {
-        let _ = poll_fn(|cx| self.poll_ahead(cx)).await;
+        if !self.has_more() {
+            let _ = poll_fn(|cx| self.poll_ahead(cx)).await;
+        }
     }
 
     /// Whether something has been read that was not asked for yet.
@@ -114,7 +125,7 @@ impl Connection {
         self.taken < self.filled
     }
 
-    /// Waits for the answer, or for leave to send the body; `patience` is the idle timeout of this one wait.
+    /// Waits for the answer, or for an interim one; `patience` is the idle timeout of this one wait.
     pub(in crate::upstream::s3) async fn hear(&mut self, asked: Asked, patience: Duration) -> Result<Heard, WireFault> {
         self.clock.moved();
         loop {
@@ -126,10 +137,14 @@ impl Connection {
                     }
                     Parsed::Interim(len, interim) => {
                         self.taken += len;
-                        if interim == Interim::Continue {
-                            return Ok(Heard::Continue);
+                        self.interim_answers += 1;
+                        if self.interim_answers > MAX_INTERIM_ANSWERS {
+                            return Err(WireFault::Malformed("its interim answers come to no end"));
                         }
-                        continue;
+                        return Ok(match interim {
+                            Interim::Continue => Heard::Continue,
+                            Interim::Other => Heard::Interim,
+                        });
                     }
                     Parsed::Partial => {}
                 }

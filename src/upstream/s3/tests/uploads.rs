@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::double::Act::{Hear, Say, Silence, Take};
+use super::double::Act::{Hear, Say, Silence, Take, Wait};
 use super::double::{Double, IDLE_TIMEOUT, answer, assert_told, bucket, key, refusal, stored};
 use crate::upstream::s3::http::Idle;
 use crate::upstream::s3::upload::ask_leave;
@@ -178,6 +178,45 @@ async fn a_trailer_is_announced_and_sent() {
 async fn a_stored_object_needs_an_etag() {
     let double = Double::start([vec![Hear, Take(1), answer(200, "", "")]]).await;
     assert_told!(put(&double.upstream().await, 1, &mut Bytes::new(b"x")).await, UpstreamError::Broken(_));
+}
+
+const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+
+fn hints() -> super::double::Act {
+    Say(HINTS.to_owned())
+}
+
+#[tokio::test]
+async fn an_interim_answer_stops_no_body() {
+    let bytes = noise(LONG, 1);
+    let half = LONG / 2;
+    let double =
+        Double::start([vec![Hear, hints(), go_on(), Take(half), hints(), Take(half), hints(), stored()]]).await;
+    put(&double.upstream().await, LONG as u64, &mut Halting { rest: &bytes }).await.expect("a PUT");
+    assert!(double.requests()[0].body == bytes);
+    // An answer right behind it, while the service reads no more.
+    let refusal = match refusal(403, "AccessDenied") {
+        Say(text) => Say(format!("{HINTS}{text}")),
+        _ => panic!("not said"),
+    };
+    for before in [vec![Hear], vec![Hear, go_on(), Take(LONG)]] {
+        let double = Double::start([[before, vec![refusal.clone(), Wait(Duration::from_secs(60))]].concat()]).await;
+        let mut source = Endless::default();
+        let refused = super::double::told(put(&double.upstream().await, 5 << 30, &mut source).await);
+        assert!(refused.to_string().contains("AccessDenied"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn interim_answers_without_an_end_are_refused() {
+    let many = || Say(HINTS.repeat(101));
+    let double = Double::start([vec![Hear, many(), answer(200, "", "")]]).await;
+    assert_told!(double.upstream().await.head_bucket(&bucket()).await, UpstreamError::Broken(_));
+    for before in [vec![Hear], vec![Hear, go_on(), Take(LONG)]] {
+        let double = Double::start([[before, vec![many()]].concat()]).await;
+        let refused = put(&double.upstream().await, 5 << 30, &mut Endless::default()).await;
+        assert_told!(refused, UpstreamError::Broken(_));
+    }
 }
 
 /// What comes before the head has gone out is no leave, and no reason to send the body without it.
