@@ -15,6 +15,8 @@ use super::xml::walk;
 const PAGE: u32 = 1000;
 /// Uploads that are sorted at once: all of one key belong together, and some services list all of a bucket at once.
 const MAX_UPLOADS: usize = 40_000;
+/// Pages that are fetched for one listing: more than [`MAX_UPLOADS`] need, also in pages of half their length.
+const MAX_ROUNDS: u32 = 100;
 
 /// Up to `max` parts with numbers above `after`.
 pub(super) async fn parts(
@@ -128,7 +130,7 @@ async fn gather(
         Part::OfKey(_) | Part::After(None) => None,
         Part::After(Some(key)) => Some((key.to_owned(), None)),
     };
-    loop {
+    for _ in 0..MAX_ROUNDS {
         let mut call = upstream
             .client
             .call(Method::Get, bucket, None)
@@ -165,10 +167,20 @@ async fn gather(
         let whole = found.iter().filter(|listed| Some(&listed.upload.key) < last_key.as_ref()).count();
         let enough = matches!(part, Part::After(_)) && whole >= max;
         let Some(next) = page.next.filter(|_| !passed && !enough) else { return Ok(()) };
-        if markers.as_ref() == Some(&next) {
+        if !goes_on(markers.as_ref(), &next) {
             return Err(broken("a listing of uploads does not go on"));
         }
         markers = Some(next);
+    }
+    Err(broken("a listing of uploads does not come to an end"))
+}
+
+/// Whether `next` is behind the markers that led to it: a greater key, or more uploads of the same. Ids come in the
+/// order in which their uploads were begun, so they need not rise, only change.
+fn goes_on(markers: Option<&(String, Option<String>)>, next: &(String, Option<String>)) -> bool {
+    match markers {
+        None => !next.0.is_empty(),
+        Some((key, id)) => next.0 > *key || (next.0 == *key && next.1.is_some() && next.1 != *id),
     }
 }
 

@@ -258,3 +258,24 @@ async fn success_before_the_end_of_a_request_is_no_success() {
     let double = Double::start([vec![Hear, refusal(403, "AccessDenied")]]).await;
     assert_told!(double.upstream().await.delete_objects(&bucket(), &objects).await, UpstreamError::Unavailable(_));
 }
+
+#[tokio::test]
+async fn a_listing_of_uploads_comes_to_an_end() {
+    let page = |key: &str, id: &str| {
+        let next = format!("<NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{id}</NextUploadIdMarker>");
+        let document =
+            format!("<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{next}</ListMultipartUploadsResult>");
+        answer(200, "", &document)
+    };
+    let of_one_key: Vec<_> = (0..200).map(|round| page("a", if round % 2 == 0 { "1" } else { "2" })).collect();
+    for (pages, asked) in [
+        (vec![page("b", "1"), page("a", "1"), page("b", "1")], 2),
+        (vec![page("a", "1"), page("a", ""), page("a", "1")], 2),
+        (vec![page("", ""), page("", "")], 1),
+        (of_one_key, 100),
+    ] {
+        let double = Double::start([pages.into_iter().flat_map(|page| [Hear, page]).collect()]).await;
+        assert_told!(double.upstream().await.list_uploads(&bucket(), None, 2).await, UpstreamError::Broken(_));
+        assert_eq!(double.requests().len(), asked);
+    }
+}
