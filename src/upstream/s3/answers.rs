@@ -109,7 +109,10 @@ pub type Deleted = ((String, String), Result<DeleteReply, UpstreamError>);
 /// # Errors
 /// What is no such answer.
 pub fn deleted(document: &[u8]) -> Result<Vec<Deleted>, UpstreamError> {
-    let mut told: Vec<_> = delete_objects::read(document)?.into_iter().collect();
+    let mut told: Vec<Deleted> = delete_objects::read(document)?
+        .into_iter()
+        .map(|(name, outcome)| (name, outcome.map_err(|refusal| refusal.error(About::Object))))
+        .collect();
     told.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(told)
 }

@@ -12,7 +12,7 @@ use super::{S3Upstream, content_md5, object};
 
 type Outcome = Result<DeleteReply, UpstreamError>;
 /// What became of each, by key and version.
-type Told = HashMap<(String, String), Outcome>;
+type Told = HashMap<(String, String), Result<DeleteReply, Refusal>>;
 
 pub(super) async fn delete(
     upstream: &S3Upstream,
@@ -28,20 +28,17 @@ pub(super) async fn delete(
         }
     }
     document.push_str("</Delete>");
-    let mut told = if together == 0 { HashMap::new() } else { send(upstream, bucket, document.into_bytes()).await? };
+    let told = if together == 0 { HashMap::new() } else { send(upstream, bucket, document.into_bytes()).await? };
     let mut results = Vec::with_capacity(objects.len());
     for object in objects {
         results.push(match entry(object) {
             // XML has no way to write such a key: it goes alone, in a path.
             None => object::delete(upstream, object, WriteCondition::None).await,
-            Some(_) => {
-                told.remove(&name(object.key.as_str(), object.version.as_ref().map(|id| &*id.0))).unwrap_or_else(|| {
-                    // Named twice, it is told once.
-                    let twice = objects.iter().filter(|other| *other == object).count() > 1;
-                    let silent = || UpstreamError::Broken("it says nothing of a key that was to be deleted".to_owned());
-                    if twice { Ok(DeleteReply::default()) } else { Err(silent()) }
-                })
-            }
+            // Named twice, it is told once: that holds for every mention.
+            Some(_) => match told.get(&name(object.key.as_str(), object.version.as_ref().map(|id| &*id.0))) {
+                Some(told) => told.clone().map_err(|refusal| refusal.error(About::Object)),
+                None => Err(UpstreamError::Broken("it says nothing of a key that was to be deleted".to_owned())),
+            },
         });
     }
     Ok(results)
@@ -83,11 +80,15 @@ pub(super) fn read(answer: &[u8]) -> Result<Told, UpstreamError> {
         (_, "Code") => ended.text.clone_into(&mut entry.code),
         ("DeleteResult", "Deleted") => {
             let entry = std::mem::take(&mut entry);
-            told.insert(entry.name(), Ok(entry.reply()));
+            // A refusal stands, whatever else is said.
+            told.entry(entry.name()).or_insert_with(|| Ok(entry.reply()));
         }
         ("DeleteResult", "Error") => {
             let entry = std::mem::take(&mut entry);
-            told.insert(entry.name(), entry.outcome());
+            match entry.outcome() {
+                Ok(reply) => drop(told.entry(entry.name()).or_insert(Ok(reply))),
+                Err(refusal) => drop(told.insert(entry.name(), Err(refusal))),
+            }
         }
         _ => {}
     })?;
@@ -121,10 +122,11 @@ impl Entry {
     }
 
     /// What is gone already is deleted.
-    fn outcome(&self) -> Outcome {
-        match Refusal::of_key(&self.code).error(About::Object) {
+    fn outcome(&self) -> Result<DeleteReply, Refusal> {
+        let refusal = Refusal::of_key(&self.code);
+        match refusal.error(About::Object) {
             UpstreamError::NoSuchKey => Ok(DeleteReply::default()),
-            other => Err(other),
+            _ => Err(refusal),
         }
     }
 }

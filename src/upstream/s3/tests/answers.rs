@@ -279,3 +279,19 @@ async fn a_listing_of_uploads_comes_to_an_end() {
         assert_eq!(double.requests().len(), asked);
     }
 }
+
+/// What is told of a key holds for every mention of it.
+#[tokio::test]
+async fn a_key_named_twice_is_deleted_only_if_it_was_told_so() {
+    let objects = ["a", "a", "b", "b", "c", "c"]
+        .map(|name| ObjectRef::current(&bucket(), &ObjectKey::parse(name).expect("a key")));
+    let document = "<DeleteResult><Deleted><Key>a</Key></Deleted>\
+                    <Error><Key>b</Key><Code>AccessDenied</Code></Error><Deleted><Key>b</Key></Deleted></DeleteResult>";
+    let double = Double::start([vec![Hear, answer(200, "", document)]]).await;
+    let results = double.upstream().await.delete_objects(&bucket(), &objects).await.expect("results");
+    let [Ok(_), Ok(_), rest @ ..] = &results[..] else { panic!("{results:?}") };
+    for (result, expected) in rest.iter().zip(["AccessDenied", "AccessDenied", "says nothing", "says nothing"]) {
+        let Err(UpstreamError::Broken(text)) = result else { panic!("{results:?}") };
+        assert!(text.contains(expected), "{results:?}");
+    }
+}
