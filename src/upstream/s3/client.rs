@@ -324,9 +324,18 @@ impl NoAnswer {
 pub(super) fn after_refusal(refusal: &Refusal, replay: Replay) -> Option<Next> {
     let again = match replay {
         Replay::Always => refusal.is_transient(),
-        Replay::Unsent => refusal.is_busy(),
+        Replay::Unsent => refusal.is_declined(),
     };
-    again.then_some(Next::AfterPause { at_least: refusal.retry_after.unwrap_or_default() })
+    again.then(|| pause_after(refusal))
+}
+
+/// As [`after_refusal`], of a request that was refused before its body: it cannot have been carried out.
+pub(super) fn after_early_refusal(refusal: &Refusal, replay: Replay) -> Option<Next> {
+    after_refusal(refusal, replay).or_else(|| refusal.is_busy().then(|| pause_after(refusal)))
+}
+
+fn pause_after(refusal: &Refusal) -> Next {
+    Next::AfterPause { at_least: refusal.retry_after.unwrap_or_default() }
 }
 
 /// Takes an answer apart: success, or why not.

@@ -58,7 +58,13 @@ impl Refusal {
 
     /// Whether the service is only busy, so that the same request may do later.
     pub(super) fn is_busy(&self) -> bool {
-        matches!(self.status, 429 | 503)
+        self.status == 503 || self.is_declined()
+    }
+
+    /// Whether the service says that it was too busy to begin. A bare 503 may be that of a gateway in between, which lost
+    /// a service that has carried the request out.
+    pub(super) fn is_declined(&self) -> bool {
+        self.status == 429
             || matches!(self.code.as_str(), "SlowDown" | "ServiceUnavailable" | "XMinioServerNotInitialized")
     }
 

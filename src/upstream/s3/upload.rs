@@ -16,7 +16,7 @@ use crate::upstream::{BodyAborted, BodySource, MIN_BUFFER_BYTES, PutBody, Upstre
 
 use super::buffers::{BUFFER_BYTES, Buffer, RUN_BYTES};
 use super::call::{Call, Expect, Payload};
-use super::client::{Attempts, Client, NoAnswer, Reply, after_refusal, judge};
+use super::client::{Attempts, Client, NoAnswer, Reply, after_early_refusal, judge};
 use super::fault::About;
 use super::framing::{Frame, Framing, TRAILER_NAME};
 use super::http::{AnswerHead, Asked, Connection, Heard, Lease, Sent, WireFault};
@@ -110,7 +110,7 @@ impl Client {
                         let text = "it answers a request whose body it has not seen".to_owned();
                         return Err(UpstreamError::Broken(text));
                     }
-                    Err(refusal) => (after_refusal(&refusal, call.replay), refusal.error(about)),
+                    Err(refusal) => (after_early_refusal(&refusal, call.replay), refusal.error(about)),
                 },
                 // Nothing of the body has gone out: nothing can have been stored.
                 Err(none) => (none.next(super::call::Replay::Always), none.fault.into()),

@@ -194,6 +194,15 @@ async fn what_must_not_happen_twice_is_sent_again_only_when_it_did_not_happen() 
     put(&double.upstream().await, b"x", absent()).await.expect("a busy service has not done it");
     let double = Double::start([vec![Hear, Reset], vec![Hear, stored()]]).await;
     put(&double.upstream().await, b"x", WriteCondition::None).await.expect("twice is like once");
+    let double = Double::start([vec![Hear, refusal(429, "")], vec![Hear, stored()]]).await;
+    put(&double.upstream().await, b"x", absent()).await.expect("whoever counts requests counts before they begin");
+    let gateways = || answer(503, "Connection: close\r\n", "<html>Service unavailable</html>");
+    let double = Double::start([vec![Hear, gateways()], vec![Hear, stored()]]).await;
+    assert_told!(put(&double.upstream().await, b"x", absent()).await, UpstreamError::Unavailable(_));
+    assert_eq!(double.requests().len(), 1, "the service may have done it before a gateway said that");
+    let taken = vec![Hear, Say("HTTP/1.1 100 Continue\r\n\r\n".to_owned()), Take(LONG), stored()];
+    let double = Double::start([vec![Hear, gateways()], taken]).await;
+    put(&double.upstream().await, &noise(LONG, 1), absent()).await.expect("nothing of the body had gone out");
 
     let upload = UploadRef { bucket: bucket(), key: key(), id: UpstreamUploadId("u".into()) };
     let parts = [(1, UpstreamEtag("e".into()))];
