@@ -16,6 +16,8 @@ const MAX_CODE_CHARS: usize = 64;
 pub(super) enum About {
     Bucket,
     Object,
+    /// The end of an object: that it is gone already must be said by the service, in its code.
+    Removal,
     Upload,
 }
 
@@ -115,6 +117,7 @@ impl Refusal {
             404 => match about {
                 About::Bucket => UpstreamError::NoSuchBucket,
                 About::Object => UpstreamError::NoSuchKey,
+                About::Removal => UpstreamError::Broken(format!("it answers {}", self.named())),
                 About::Upload => UpstreamError::NoSuchUpload,
             },
             // S3's answer to GET and HEAD of a delete marker by its version.

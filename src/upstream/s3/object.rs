@@ -77,8 +77,13 @@ pub(super) async fn delete(
     if condition == WriteCondition::Absent {
         return Err(UpstreamError::Unsupported("a DELETE of what is not there"));
     }
+    let unconditional = condition == WriteCondition::None;
     let call = conditional(about_object(upstream, Method::Delete, object), condition);
-    let head = upstream.client.ask(&call, About::Object).await?.head;
+    let head = match upstream.client.ask(&call, About::Removal).await {
+        // There are services that refuse to delete what is not there.
+        Err(UpstreamError::NoSuchKey) if unconditional => return Ok(DeleteReply::default()),
+        answered => answered?.head,
+    };
     let (version, delete_marker) = (version_of(&head), head.delete_marker);
     Ok(DeleteReply { version, delete_marker })
 }

@@ -295,3 +295,19 @@ async fn a_key_named_twice_is_deleted_only_if_it_was_told_so() {
         assert!(text.contains(expected), "{results:?}");
     }
 }
+
+#[tokio::test]
+async fn what_is_not_there_is_deleted_and_what_is_not_deleted_is_told() {
+    let delete = async |status, code: &str, condition| {
+        let double = Double::start([vec![Hear, refusal(status, code)]]).await;
+        double.upstream().await.delete_object(&it(), condition).await
+    };
+    delete(404, "NoSuchKey", WriteCondition::None).await.expect("it is not there");
+    let pinned = || WriteCondition::Matches(UpstreamEtag("e".into()));
+    assert_told!(delete(404, "NoSuchKey", pinned()).await, UpstreamError::NoSuchKey);
+    assert_told!(delete(404, "NoSuchBucket", WriteCondition::None).await, UpstreamError::NoSuchBucket);
+    assert_told!(delete(405, "MethodNotAllowed", WriteCondition::None).await, UpstreamError::Broken(_));
+    let double = Double::start([vec![Hear, answer(404, "Connection: close\r\n", "<html>Not found</html>")]]).await;
+    let page = double.upstream().await.delete_object(&it(), WriteCondition::None).await;
+    assert_told!(page, UpstreamError::Broken(_));
+}
