@@ -4,12 +4,15 @@
 //! would wait for ever in a pool that bounds those in use.
 
 use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
@@ -21,6 +24,10 @@ use super::wire::Wire;
 const KEPT_FOR: Duration = Duration::from_secs(15);
 /// How long ago a connection must have been used to carry a request that cannot be sent twice.
 const FRESH_FOR: Duration = Duration::from_secs(1);
+/// How long one address of a name is waited for before the next is tried beside it (RFC 8305, section 5).
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
+/// Addresses of a name that are tried; S3 tells eight.
+const MAX_ADDRESSES: usize = 16;
 
 /// A pool of connections to one service.
 pub(in crate::upstream::s3) struct Pool {
@@ -35,7 +42,7 @@ pub(in crate::upstream::s3) struct PoolSettings {
     /// The port, on every host.
     pub(in crate::upstream::s3) port: u16,
     /// Where every host is, instead of asking the resolver. For tests.
-    pub(in crate::upstream::s3) resolve_to: Option<std::net::SocketAddr>,
+    pub(in crate::upstream::s3) resolve_to: Option<SocketAddr>,
     /// How long a connection may take to stand.
     pub(in crate::upstream::s3) connect_timeout: Duration,
     /// How long nothing may move.
@@ -165,10 +172,13 @@ impl Pool {
     }
 
     async fn open(&self, host: &Host) -> Result<Wire, WireFault> {
-        let failed = |error: std::io::Error| WireFault::Connect(error.to_string());
+        let failed = |error: io::Error| WireFault::Connect(error.to_string());
         let tcp = match self.settings.resolve_to {
             Some(address) => TcpStream::connect(address).await,
-            None => TcpStream::connect((&**host, self.settings.port)).await,
+            None => match lookup_host((&**host, self.settings.port)).await {
+                Ok(addresses) => first_to_stand(addresses).await,
+                Err(error) => Err(error),
+            },
         }
         .map_err(failed)?;
         // Requests are written whole; waiting for more of them only delays the last packet.
@@ -179,5 +189,76 @@ impl Pool {
         let stream = TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await;
         let stream = stream.map_err(|error| WireFault::Connect(format!("TLS: {error}")))?;
         Ok(Wire::Tls(Box::new(stream)))
+    }
+}
+
+/// A connection to one of `addresses`, in their order; one that does not answer holds up the others but for a moment.
+async fn first_to_stand(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut rest = addresses.take(MAX_ADDRESSES);
+    // Dropped, it ends the attempts that are still on their way.
+    let mut trying = JoinSet::new();
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        let ended = match rest.next() {
+            Some(address) => {
+                trying.spawn(TcpStream::connect(address));
+                timeout(NEXT_ADDRESS_AFTER, trying.join_next()).await.ok().flatten()
+            }
+            None => match trying.join_next().await {
+                None => return Err(failure),
+                ended => ended,
+            },
+        };
+        match ended {
+            Some(Ok(Ok(tcp))) => return Ok(tcp),
+            Some(Ok(Err(error))) => failure = error,
+            Some(Err(aborted)) => failure = aborted.into(),
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::{Duration, Instant};
+
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
+    use tokio::time::timeout;
+
+    use super::first_to_stand;
+
+    /// A listener whose queue is full: the kernel lets every further attempt wait.
+    async fn unreachable() -> (TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+        let listener = socket.listen(1).expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let mut queue = Vec::new();
+        while let Ok(stands) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+            queue.push(stands.expect("a place in the queue"));
+        }
+        (listener, queue)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_holds_up_the_others_but_for_a_moment() {
+        let (silent, _queue) = unreachable().await;
+        let answers = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = |listener: &TcpListener| listener.local_addr().expect("an address");
+        let begun = Instant::now();
+        let tcp = first_to_stand([at(&silent), at(&answers)].into_iter()).await.expect("the second");
+        assert_eq!(tcp.peer_addr().expect("an address"), at(&answers));
+        assert!(begun.elapsed() < Duration::from_millis(900), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_gives_way_at_once() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
+        let answers = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let both = [closed, answers.local_addr().expect("an address")];
+        assert!(first_to_stand(both.into_iter()).await.is_ok());
+        assert!(first_to_stand([closed].into_iter()).await.is_err());
+        assert!(first_to_stand(std::iter::empty::<SocketAddr>()).await.is_err());
     }
 }
