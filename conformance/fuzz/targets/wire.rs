@@ -3,8 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
@@ -27,14 +26,14 @@ struct Double {
     runtime: Runtime,
     upstream: S3Upstream,
     upload: UploadRef,
-    bodies: Sender<Vec<u8>>,
+    body: Arc<Mutex<Vec<u8>>>,
 }
 
 /// The body of an answer: what is read out of its chunks is in them, and one that is cut is never whole.
 pub(super) fn chunked(input: &[u8]) -> Outcome {
     let mut double = DOUBLE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Double { runtime, upstream, upload, bodies } = double.get_or_insert_with(Double::start);
-    bodies.send(input.to_vec()).expect("a double that answers");
+    let Double { runtime, upstream, upload, body } = double.get_or_insert_with(Double::start);
+    *body.lock().unwrap_or_else(PoisonError::into_inner) = input.to_vec();
     let Ok(read) = runtime.block_on(upstream.list_parts(upload, 0, 1)) else { return Outcome::Refused };
     let body = unchunked(input).expect("what was taken for a whole body is one");
     let (mut parts, _) = answers::parts(&body, 0).expect("what was read is there");
@@ -47,8 +46,9 @@ impl Double {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let (bodies, next) = channel();
-        thread::spawn(move || answer(&listener, &next));
+        let body: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let answered = Arc::clone(&body);
+        thread::spawn(move || answer(&listener, &answered));
         let settings = S3Settings {
             endpoint: Endpoint::parse(&endpoint).expect("an endpoint"),
             region: S3Settings::DEFAULT_REGION.to_owned(),
@@ -71,14 +71,15 @@ impl Double {
             key: ObjectKey::parse("key").expect("a key"),
             id: UpstreamUploadId("upload".into()),
         };
-        Self { runtime, upstream, upload, bodies }
+        Self { runtime, upstream, upload, body }
     }
 }
 
-/// Answers one connection after the other, each with the next body, and closes it.
-fn answer(listener: &TcpListener, bodies: &Receiver<Vec<u8>>) {
-    for body in bodies {
-        let Ok((mut stream, _)) = listener.accept() else { return };
+/// Answers one connection after the other with the body of the moment, and closes it: what breaks off is asked for again.
+fn answer(listener: &TcpListener, body: &Mutex<Vec<u8>>) {
+    for stream in listener.incoming() {
+        let Ok(mut stream) = stream else { return };
+        let body = body.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // The client may know enough before the end and be gone: that is its right.
         let _ = heard(&mut stream).and_then(|()| stream.write_all(&[HEAD, &body].concat()));
         let _ = stream.shutdown(Shutdown::Write);
