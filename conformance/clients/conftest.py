@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import differences
 from payloads import write_payloads
 from server import Server
 
