@@ -152,3 +152,11 @@ pub enum ChecksumConflict {
     #[error("with checksums, part numbers are consecutive from 1")]
     NotConsecutive,
 }
+
+/// Of a row that belongs to a bucket: the bucket may have gone meanwhile.
+pub(super) fn row_of_bucket(error: StoreError) -> ObjectError {
+    match error {
+        StoreError::NoParent => ObjectError::NoSuchBucket,
+        error => error.into(),
+    }
+}

@@ -67,7 +67,7 @@ pub struct Objects {
     /// Held while a bucket is made or removed: each is two steps, and the steps of two must not mix.
     bucket_changes: Arc<tokio::sync::Mutex<()>>,
     seen_foreign: Arc<foreign::SeenForeign>,
-    /// Copies that are made in an upload at the upstream: no row names those.
+    /// Uploads at the upstream that copies of this process are made in.
     copies: InProgress<UpstreamUploadId>,
     /// Uploads that a Complete of this process works on.
     completing: InProgress<UploadId>,

@@ -22,6 +22,7 @@ mod access_keys;
 mod bucket_cache;
 mod bucket_keys;
 mod buckets;
+mod copy_uploads;
 mod deployment;
 mod error;
 pub mod index;
@@ -35,6 +36,7 @@ mod writer;
 pub use access_keys::{AccessKeyRow, AccessKeyStatus};
 pub use bucket_keys::BucketKeyRow;
 pub use buckets::BucketRow;
+pub use copy_uploads::CopyUploadRow;
 pub use deployment::DeploymentRow;
 pub use error::StoreError;
 pub use parts::{MAX_ATTEMPTS, PartInserted, PartPlace, PartRow};
@@ -50,6 +52,7 @@ const SCHEMA: Schema = Schema {
     migrations: &[
         Migration { version: 1, sql: include_str!("migrations/0001_initial.sql") },
         Migration { version: 2, sql: include_str!("migrations/0002_adopted_buckets.sql") },
+        Migration { version: 3, sql: include_str!("migrations/0003_copy_uploads.sql") },
     ],
 };
 

@@ -76,7 +76,7 @@ impl Objects {
                 return Err(UpstreamError::Unavailable("a copy took too long".into()).into());
             }
         };
-        upload.completed();
+        upload.completed().await;
         if let Err(error) = self.check_bucket(&to.bucket).await {
             self.take_back(&to.bucket, &to.key, &stored).await;
             return Err(error);

@@ -1,12 +1,12 @@
-//! The upload at the upstream that a copy is made in. It has no row: no client ever names it. Whatever cuts the copy off,
-//! it is aborted; after a crash the sweep finds it.
+//! The upload at the upstream that a copy is made in. No client ever names it. Whatever cuts the copy off, it is aborted;
+//! after a crash the sweep does that, by its row.
 
-use crate::store::BucketRow;
+use crate::store::{BucketRow, CopyUploadRow};
 use crate::upstream::{Tags, UploadRef, UpstreamUploadId};
 
 use super::super::Objects;
 use super::super::condition::upstream_error;
-use super::super::error::ObjectError;
+use super::super::error::{ObjectError, row_of_bucket};
 use super::super::in_progress::Working;
 use super::CopyTo;
 
@@ -21,12 +21,23 @@ pub(super) struct CopyUpload {
 }
 
 impl CopyUpload {
-    /// Begins one at the destination.
+    /// Begins one at the destination. Its row is there before its first part.
     pub(super) async fn begin(objects: &Objects, to: &CopyTo, tags: &Tags) -> Result<Self, ObjectError> {
         let begun = objects.upstream(&to.bucket)?.create_multipart(&to.bucket.name, &to.key, tags).await;
         let upload = begun.map_err(upstream_error)?;
         let working = objects.copies.begin(upload.id.clone());
-        Ok(Self { objects: objects.clone(), bucket: to.bucket.clone(), open: Some(upload), _working: working })
+        let row = CopyUploadRow {
+            bucket_id: to.bucket.bucket_id,
+            key: to.key.clone(),
+            upstream_upload_id: upload.id.0.to_string(),
+            begun: objects.inner.clock.now(),
+        };
+        let this = Self { objects: objects.clone(), bucket: to.bucket.clone(), open: Some(upload), _working: working };
+        if let Err(error) = objects.inner.store.insert_copy_upload(row).await {
+            this.abort().await;
+            return Err(row_of_bucket(error));
+        }
+        Ok(this)
     }
 
     /// As the upstream knows it.
@@ -35,14 +46,18 @@ impl CopyUpload {
     }
 
     /// It is an object now.
-    pub(super) fn completed(mut self) {
-        self.open = None;
+    pub(super) async fn completed(mut self) {
+        if let Some(upload) = self.open.take() {
+            // A row that stays is the sweep's, which finds no such upload.
+            let gone = self.objects.inner.store.delete_copy_upload(self.bucket.bucket_id, &upload.id.0).await;
+            tell(gone.map_err(ObjectError::from));
+        }
     }
 
     /// Aborts it. Cut off in the middle of this, it is tried once more.
     pub(super) async fn abort(mut self) {
         if let Some(upload) = &self.open {
-            self.objects.forget_upstream_upload(&self.bucket, upload).await;
+            tell(self.objects.abort_copy(&self.bucket, upload).await);
             self.open = None;
         }
     }
@@ -53,7 +68,21 @@ impl Drop for CopyUpload {
         // Without a runtime the process is at its end, and the next start sweeps.
         if let (Some(upload), Ok(runtime)) = (self.open.take(), tokio::runtime::Handle::try_current()) {
             let (objects, bucket) = (self.objects.clone(), self.bucket.clone());
-            runtime.spawn(async move { objects.forget_upstream_upload(&bucket, &upload).await });
+            runtime.spawn(async move { tell(objects.abort_copy(&bucket, &upload).await) });
         }
+    }
+}
+
+impl Objects {
+    /// Ends a copy's upload at the upstream, then its row.
+    pub(in super::super) async fn abort_copy(&self, bucket: &BucketRow, upload: &UploadRef) -> Result<(), ObjectError> {
+        self.forget_at_upstream(bucket, upload).await?;
+        Ok(self.inner.store.delete_copy_upload(bucket.bucket_id, &upload.id.0).await?)
+    }
+}
+
+fn tell(outcome: Result<(), ObjectError>) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "the upload of a copy is left to the sweep");
     }
 }

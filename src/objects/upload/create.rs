@@ -6,7 +6,7 @@ use crate::upstream::UploadRef;
 
 use super::super::Objects;
 use super::super::condition::upstream_error;
-use super::super::error::ObjectError;
+use super::super::error::{ObjectError, row_of_bucket};
 use super::super::put::NewObject;
 use super::rows::seal_facts;
 
@@ -57,7 +57,7 @@ impl Objects {
         };
         if let Err(error) = self.inner.store.insert_upload(row).await {
             self.forget_upstream_upload(bucket, &upload).await;
-            return Err(error.into());
+            return Err(row_of_bucket(error));
         }
         Ok(CreatedUpload { upload_id: upload_id.to_string() })
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::base::{ObjectKey, Timestamp};
-use crate::store::{BucketRow, UploadId, UploadMarker, UploadRow, UploadState};
+use crate::store::{BucketRow, CopyUploadRow, UploadId, UploadMarker, UploadRow, UploadState};
 use crate::upstream::{ListRequest, ObjectRef, UploadRef, UpstreamError, UpstreamUploadId, WriteCondition};
 
 use super::super::Objects;
@@ -27,6 +27,8 @@ pub struct Swept {
     pub uploads: u64,
     /// Uploads whose end nobody had noted down.
     pub vanished: u64,
+    /// Uploads of copies that broke off.
+    pub copies: u64,
     /// Held-back parts that no row named.
     pub held_parts: u64,
     /// Uploads at the upstream that no row named.
@@ -43,19 +45,28 @@ impl Objects {
     /// An upload left at the upstream would keep its bucket from being removed, and no client can see it.
     pub async fn sweep_cut_off(&self) -> Result<Swept, ObjectError> {
         let whenever = Timestamp::from_unix_millis(i64::MAX);
-        let held_parts = self.sweep_held(whenever).await?;
-        let upstream_uploads = self.sweep_unknown(whenever).await?;
-        Ok(Swept { held_parts, upstream_uploads, ..Swept::default() })
+        let copies = self.sweep_copies(whenever).await;
+        let held_parts = self.sweep_held(whenever).await;
+        let upstream_uploads = self.sweep_unknown(whenever).await;
+        // One that failed keeps no other from its turn.
+        Ok(Swept { copies: copies?, held_parts: held_parts?, upstream_uploads: upstream_uploads?, ..Swept::default() })
     }
 
     /// One sweep.
     pub async fn sweep(&self) -> Result<Swept, ObjectError> {
         let now = self.inner.clock.now();
+        let settled = before(now, SETTLED);
+        let uploads = self.sweep_finished(before(now, KEEP_RESULTS)).await;
+        let vanished = self.sweep_vanished(settled).await;
+        let copies = self.sweep_copies(settled).await;
+        let held_parts = self.sweep_held(settled).await;
+        let upstream_uploads = self.sweep_unknown(settled).await;
         Ok(Swept {
-            uploads: self.sweep_finished(before(now, KEEP_RESULTS)).await?,
-            vanished: self.sweep_vanished(before(now, SETTLED)).await?,
-            held_parts: self.sweep_held(before(now, SETTLED)).await?,
-            upstream_uploads: self.sweep_unknown(before(now, SETTLED)).await?,
+            uploads: uploads?,
+            vanished: vanished?,
+            copies: copies?,
+            held_parts: held_parts?,
+            upstream_uploads: upstream_uploads?,
         })
     }
 
@@ -117,21 +128,53 @@ impl Objects {
     async fn forget_finished(&self, upload: &UploadRow) -> Result<(), ObjectError> {
         // Without its bucket, what is left of it is found by name.
         if let Some(bucket) = self.inner.store.bucket_by_id(upload.bucket_id).await? {
-            self.forget_at_upstream(&bucket, upload).await?;
+            // An abort may have been cut off after its first step.
+            let id = UpstreamUploadId(upload.upstream_upload_id.as_str().into());
+            let at_upstream = UploadRef { bucket: bucket.name.clone(), key: upload.key.clone(), id };
+            self.forget_at_upstream(&bucket, &at_upstream).await?;
             self.forget_held(&bucket, &upload.upload_id).await?;
         }
         self.inner.store.delete_upload(&upload.upload_id).await?;
         Ok(())
     }
 
-    /// An abort may have been cut off after its first step.
-    async fn forget_at_upstream(&self, bucket: &BucketRow, upload: &UploadRow) -> Result<(), ObjectError> {
-        let id = UpstreamUploadId(upload.upstream_upload_id.as_str().into());
-        let reference = UploadRef { bucket: bucket.name.clone(), key: upload.key.clone(), id };
-        match self.upstream(bucket)?.abort_multipart(&reference).await {
+    /// Ends an upload at the upstream, if it is there.
+    pub(in super::super) async fn forget_at_upstream(
+        &self,
+        bucket: &BucketRow,
+        upload: &UploadRef,
+    ) -> Result<(), ObjectError> {
+        match self.upstream(bucket)?.abort_multipart(upload).await {
             Ok(()) | Err(UpstreamError::NoSuchUpload | UpstreamError::NoSuchBucket) => Ok(()),
             Err(error) => Err(upstream_error(error)),
         }
+    }
+
+    /// Copies that were cut off with their process.
+    async fn sweep_copies(&self, before: Timestamp) -> Result<u64, ObjectError> {
+        let mut sum = Sum::default();
+        let mut last: Option<CopyUploadRow> = None;
+        loop {
+            let batch = self.inner.store.copy_uploads_begun_before(before, last.as_ref(), BATCH).await?;
+            let Some(end) = batch.last() else { return sum.outcome() };
+            last = Some(end.clone());
+            for row in batch {
+                sum.add(self.sweep_copy(row).await.map(u64::from));
+            }
+        }
+    }
+
+    /// Whether it was left over.
+    async fn sweep_copy(&self, row: CopyUploadRow) -> Result<bool, ObjectError> {
+        let id = UpstreamUploadId(row.upstream_upload_id.as_str().into());
+        if self.copies.contains(&id) {
+            return Ok(false);
+        }
+        // A bucket that went takes the row along.
+        let Some(bucket) = self.inner.store.bucket_by_id(row.bucket_id).await? else { return Ok(false) };
+        let upload = UploadRef { bucket: bucket.name.clone(), key: row.key, id };
+        self.abort_copy(&bucket, &upload).await?;
+        Ok(true)
     }
 
     async fn sweep_held(&self, before: Timestamp) -> Result<u64, ObjectError> {

@@ -14,7 +14,8 @@ const NEXT: Schema = Schema {
     migrations: &[
         Migration { version: 1, sql: include_str!("../migrations/0001_initial.sql") },
         Migration { version: 2, sql: include_str!("../migrations/0002_adopted_buckets.sql") },
-        Migration { version: 3, sql: "CREATE TABLE later (x BIGINT)" },
+        Migration { version: 3, sql: include_str!("../migrations/0003_copy_uploads.sql") },
+        Migration { version: 4, sql: "CREATE TABLE later (x BIGINT)" },
     ],
 };
 
@@ -23,7 +24,8 @@ const BROKEN: Schema = Schema {
     migrations: &[
         Migration { version: 1, sql: include_str!("../migrations/0001_initial.sql") },
         Migration { version: 2, sql: include_str!("../migrations/0002_adopted_buckets.sql") },
-        Migration { version: 3, sql: "CREATE TABLE later (x BIGINT); SELECT * FROM nowhere" },
+        Migration { version: 3, sql: include_str!("../migrations/0003_copy_uploads.sql") },
+        Migration { version: 4, sql: "CREATE TABLE later (x BIGINT); SELECT * FROM nowhere" },
     ],
 };
 
@@ -73,7 +75,7 @@ async fn a_newer_schema_is_refused_and_nothing_changed() {
     Store::open_with(&place.path(), &NEXT).await.expect("opens").close().await;
     let before = place.snapshot();
     let error = Store::open(&place.url()).await.err().expect("is refused");
-    assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 4, known: 3, .. }), "{error}");
     assert_eq!(error.to_string().lines().count(), 1);
     assert_eq!(place.snapshot(), before);
 }
@@ -91,10 +93,10 @@ async fn beside_a_running_server() {
     beside.close().await;
     server.insert_bucket(bucket("two")).await.expect("goes on");
     let older = Store::open_beside_with(&place.path(), &NEXT).await;
-    assert!(matches!(older, Err(StoreError::Older { found: 2, known: 3, .. })));
+    assert!(matches!(older, Err(StoreError::Older { found: 3, known: 4, .. })));
     server.close().await;
     Store::open_with(&place.path(), &NEXT).await.expect("migrates").close().await;
-    assert!(matches!(Store::open_beside(&place.url()).await, Err(StoreError::Newer { found: 3, known: 2, .. })));
+    assert!(matches!(Store::open_beside(&place.url()).await, Err(StoreError::Newer { found: 4, known: 3, .. })));
 }
 
 /// A newer version that was killed right after its migration: the header may lag behind the log.
@@ -106,7 +108,7 @@ async fn a_newer_schema_in_the_log_is_refused() {
     let mut connection = newer.connect().await.expect("connects");
     sqlx::query("PRAGMA user_version = 9").execute(&mut connection).await.expect("sets");
     let error = Store::open(&place.url()).await.err().expect("is refused");
-    assert!(matches!(error, StoreError::Newer { found: 9, known: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 9, known: 3, .. }), "{error}");
     connection.close().await.expect("closes");
 }
 
@@ -176,7 +178,7 @@ async fn a_migration_copies_the_old_database_first() {
     let store = Store::open_with(&place.path(), &NEXT).await.expect("opens");
     assert_eq!(store.bucket(&row.name).await.expect("reads"), Some(row.clone()));
     store.close().await;
-    let copy = with_suffix(&place.path(), ".before-v3");
+    let copy = with_suffix(&place.path(), ".before-v4");
     assert_eq!(fs::metadata(&copy).expect("is there").mode() & 0o777, 0o600);
     let old = Store::open_with(&copy, &SCHEMA).await.expect("the copy opens with the old version");
     assert_eq!(old.bucket(&row.name).await.expect("reads"), Some(row));
