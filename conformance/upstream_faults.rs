@@ -475,6 +475,30 @@ fn a_client_that_goes_away_takes_its_upload_with_it() {
     rig.assert_stores(&[]);
 }
 
+/// The service need not list what is in flight, as MinIO does not: the proxy knows what it began.
+#[test]
+fn a_copy_that_dies_with_the_proxy_is_taken_back() {
+    let mut rig = Rig::new();
+    let body = bytes(1, MIN_PART + 1);
+    rig.proxy.put("/faults/k", &body);
+    let listing = "GET /faults/copy?uploadId=";
+    rig.relay.on(listing, usize::MAX, Fault::Silence);
+    let copy = Request::put("/faults/copy", "").header("x-amz-copy-source", "/faults/k");
+    let wire = copy.prepare(rig.proxy.root(), rig.proxy.address()).to_bytes();
+    let mut client = std::net::TcpStream::connect(rig.proxy.address()).expect("the proxy listens");
+    std::io::Write::write_all(&mut client, &wire).expect("sent");
+    rig.until("the body is copied", || rig.relay.count(listing) > 0);
+    assert_eq!(rig.everything_stored(), ["k", "upload of copy"]);
+    rig.proxy.kill();
+    rig.relay.heal();
+    let nothing = b"HTTP/1.1 200 OK\r\ncontent-length: 29\r\nconnection: close\r\n\r\n<ListMultipartUploadsResult/>";
+    rig.relay.on("GET /faults?uploads", usize::MAX, Fault::Answer(nothing.to_vec()));
+    rig.proxy.restart();
+    rig.assert_stores(&["k"]);
+    assert!(rig.relay.count("GET /faults?uploads") > 0, "it asked, and learned nothing");
+    rig.proxy.assert_absent("/faults/copy");
+}
+
 #[test]
 fn ranges_that_are_not_what_was_asked_for() {
     let rig = Rig::new();
