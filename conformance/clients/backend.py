@@ -1,4 +1,5 @@
-"""What holds the ciphertext: the proxy's own directory (`CK_BACKEND=local`, the default) or a MinIO behind it (`minio`).
+"""What holds the ciphertext: the proxy's own directory (`CK_BACKEND=local`, the default), or a MinIO (`minio`) or a Garage
+(`garage`) behind it.
 
 A backend says how the proxy is started, lives in a folder of the proxy's data directory (so that searches of that
 directory see all that is stored), and outlives the proxy that it is behind.
@@ -17,13 +18,15 @@ from botocore.config import Config
 
 # Made up for the tests; searched for, like the root's.
 MINIO_USER, MINIO_PASSWORD = "conformance-minio", "Upstream+Secret/7gTq2vXc9pLw"
+GARAGE_KEY, GARAGE_SECRET = "GK7d1e04b93c5af2680e91b4d7", "5b0c8e3fa97d1264" * 4
+GARAGE_RPC_SECRET = "1f6e9a30c47db852" * 4
 INTERNAL_BUCKET = "crypt-keeper-internal"
 START_SECONDS = 30.0
 
 
 def make_backend(data: Path):
     kind = os.environ.get("CK_BACKEND", "local")
-    return {"local": Local, "minio": Minio}[kind](data)
+    return {"local": Local, "minio": Minio, "garage": Garage}[kind](data)
 
 
 def text(value) -> str:
@@ -108,7 +111,7 @@ class Service(Backend):
         if self.process is not None and self.process.poll() is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MINIO_"))}
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MINIO_", "GARAGE_"))}
         command, more = self.command()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -188,6 +191,44 @@ class Minio(Service):
         # MinIO lists uploads only of a whole key, so its own folder is asked.
         uploads = self.folder / ".minio.sys" / "multipart"
         return self.objects() | {path for path in uploads.rglob("part.*") if path.is_file()}
+
+
+class Garage(Service):
+    name, region, access_key, secret_key = "garage", "garage", GARAGE_KEY, GARAGE_SECRET
+
+    def __init__(self, data: Path):
+        super().__init__(data)
+        self.admin_port = free_port()
+
+    def command(self):
+        config = self.folder / "garage.toml"
+        config.write_text(f"""\
+metadata_dir = {text(self.folder / "meta")}
+data_dir = {text(self.folder / "data")}
+db_engine = "sqlite"
+replication_factor = 1
+rpc_bind_addr = "127.0.0.1:{free_port()}"
+rpc_secret = "{GARAGE_RPC_SECRET}"
+[s3_api]
+api_bind_addr = "127.0.0.1:{self.port}"
+s3_region = {text(self.region)}
+[admin]
+api_bind_addr = "127.0.0.1:{self.admin_port}"
+""")
+        # One node, and a key that may make buckets.
+        words = [os.environ["CK_GARAGE"], "-c", str(config), "server", "--single-node", "--default-access-key"]
+        return words, {"GARAGE_DEFAULT_ACCESS_KEY": GARAGE_KEY, "GARAGE_DEFAULT_SECRET_KEY": GARAGE_SECRET}
+
+    def is_ready(self) -> bool:
+        return urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/health", timeout=2).status == 200
+
+    def stored(self) -> set:
+        """Every object and every upload in flight, whether it has parts or not."""
+        s3, found = self.boto3(), set()
+        for bucket in (b["Name"] for b in s3.list_buckets()["Buckets"]):
+            for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+                found |= {(bucket, u["Key"], u["UploadId"]) for u in page.get("Uploads", [])}
+        return self.objects() | found
 
 
 def free_port() -> int:

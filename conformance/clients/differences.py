@@ -13,6 +13,12 @@ MinIO:
   answers InvalidPart, NoSuchUpload or XMinioObjectExistsAsDirectory, and the proxy the same, or 500 for the last. The
   key holds what it held before.
 - LastModified has whole seconds, as S3's; the directory upstream has milliseconds.
+
+Garage:
+
+- It ignores conditions of PUT, Complete and DELETE, and would overwrite. The proxy found that out: 501, and nothing changes.
+- It keeps no tags, and drops those of a PUT without a word. The proxy answers 501 to a write with tags; an object has none.
+- It drops a slash at the beginning of a key. The proxy found that out, and answers 501 to keys with empty segments.
 """
 
 import os
@@ -23,7 +29,10 @@ BACKEND = os.environ.get("CK_BACKEND", "local")
 MINIO = BACKEND == "minio"
 LONGEST_SEGMENT_BYTES = 255
 
-CONDITIONAL_DELETE = not MINIO
+GARAGE = BACKEND == "garage"
+CONDITIONAL_WRITES = not GARAGE
+CONDITIONAL_DELETE = not MINIO and not GARAGE
+TAGS = not GARAGE
 
 LOSES_UPLOADS_HALF_COMPLETED = MINIO
 CODES_OF_LOST_UPLOADS = ("InvalidPart", "NoSuchUpload", "InternalError")
@@ -32,6 +41,8 @@ CODES_OF_LOST_UPLOADS = ("InvalidPart", "NoSuchUpload", "InternalError")
 def is_refused(key: str) -> bool:
     """A trailing slash is no empty segment."""
     segments = key.removesuffix("/").split("/")
+    if GARAGE:
+        return "" in segments
     return MINIO and any(s in ("", ".", "..") or len(s.encode()) > LONGEST_SEGMENT_BYTES for s in segments)
 
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from payloads import MIB, body
 from server import Server
 
-pytestmark = pytest.mark.backend("minio", reason="a directory is there, or the proxy does not start")
+pytestmark = pytest.mark.backend("minio", "garage", reason="a directory is there, or the proxy does not start")
 
 # Claimed again every 5 s and probed 5 s after that; the rest is for a busy machine.
 SERVES_SECONDS = 60.0

@@ -95,8 +95,9 @@ def test_copy_in_the_store_keeps_metadata_and_tags(aws, bucket, payloads):
     for size in ("16385B", "100MiB"):
         aws("s3", "cp", "--quiet", payloads[size].path, source, "--metadata", "colour=blue",
             "--content-type", "text/x-test", "--cache-control", "max-age=7")
-        aws("s3api", "put-object-tagging", "--bucket", bucket, "--key", "source",
-            "--tagging", "TagSet=[{Key=team,Value=blue}]")
+        if differences.TAGS:
+            aws("s3api", "put-object-tagging", "--bucket", bucket, "--key", "source",
+                "--tagging", "TagSet=[{Key=team,Value=blue}]")
         aws("s3", "cp", "--quiet", source, f"s3://{bucket}/copy")
         head = json.loads(aws.text("s3api", "head-object", "--bucket", bucket, "--key", "copy"))
         assert head["ContentLength"] == payloads[size].size

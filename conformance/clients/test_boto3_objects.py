@@ -201,6 +201,22 @@ def test_ranges(s3, bucket, size):
         assert s3.get_object(Bucket=bucket, Key="o", Range="bytes=-7")["Body"].read() == data[-7:]
 
 
+@pytest.mark.skipif(differences.CONDITIONAL_WRITES, reason="this backend has them")
+def test_conditions_that_the_backend_ignores(s3, bucket):
+    """Refused whether they hold or not: to overwrite what changed meanwhile would be worse."""
+    first = s3.put_object(Bucket=bucket, Key="o", Body=b"1")
+    for key, condition in (("o", {"IfNoneMatch": "*"}), ("o", {"IfMatch": first["ETag"]}), ("absent", {"IfNoneMatch": "*"})):
+        with pytest.raises(ClientError) as refused:
+            s3.put_object(Bucket=bucket, Key=key, Body=b"2", **condition)
+        assert (status_of(refused), code_of(refused)) == (501, "NotImplemented")
+    with pytest.raises(ClientError) as refused:
+        s3.delete_object(Bucket=bucket, Key="o", IfMatch=first["ETag"])
+    assert status_of(refused) == 501
+    assert s3.get_object(Bucket=bucket, Key="o")["Body"].read() == b"1"
+    assert [o["Key"] for o in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["o"]
+
+
+@pytest.mark.skipif(not differences.CONDITIONAL_WRITES, reason="this backend has none: the test before")
 def test_conditional_writes(s3, bucket):
     first = s3.put_object(Bucket=bucket, Key="o", Body=b"1", IfNoneMatch="*")
     for condition in ({"IfNoneMatch": "*"}, {"IfMatch": '"00000000000000000000000000000000"'}):
@@ -227,6 +243,23 @@ def test_conditional_reads(s3, bucket):
             assert status_of(refused) == status
 
 
+@pytest.mark.skipif(differences.TAGS, reason="this backend keeps them")
+def test_tags_that_the_backend_drops(s3, bucket):
+    """Refused, and never dropped without a word; what has none can be asked for them."""
+    with pytest.raises(ClientError) as refused:
+        s3.put_object(Bucket=bucket, Key="o", Body=b"1", Tagging="team=blue")
+    assert (status_of(refused), code_of(refused)) == (501, "NotImplemented")
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket), "nothing was stored without them"
+    s3.put_object(Bucket=bucket, Key="o", Body=b"1")
+    with pytest.raises(ClientError) as refused:
+        s3.put_object_tagging(Bucket=bucket, Key="o", Tagging={"TagSet": [{"Key": "k", "Value": ""}]})
+    assert status_of(refused) == 501
+    assert s3.get_object_tagging(Bucket=bucket, Key="o")["TagSet"] == []
+    s3.delete_object_tagging(Bucket=bucket, Key="o")
+    assert "TagCount" not in s3.get_object(Bucket=bucket, Key="o")
+
+
+@pytest.mark.skipif(not differences.TAGS, reason="this backend drops them: the test before")
 def test_tags(s3, bucket):
     s3.put_object(Bucket=bucket, Key="o", Body=b"1", Tagging="team=blue&a%20b=c%2Bd")
     tags = s3.get_object_tagging(Bucket=bucket, Key="o")["TagSet"]

@@ -50,7 +50,7 @@ class Model:
             facts["metadata"] = {f"m{n}": self.random.randbytes(6).hex() for n in range(self.random.randint(1, 3))}
         if self.random.random() < 0.5:
             facts["content_type"] = self.random.choice(["text/plain", "image/png", "text/x; charset=utf-8"])
-        if self.random.random() < 0.3:
+        if differences.TAGS and self.random.random() < 0.3:
             facts["tags"] = {f"t{n}": self.random.choice(["", "v", "a b+c"]) for n in range(self.random.randint(1, 3))}
         return facts
 
@@ -90,7 +90,9 @@ class Model:
             ({"IfMatch": held.etag if held else '"0"'}, held is not None),
             ({"IfMatch": '"00000000000000000000000000000000"'}, False),
         ])
-        if holds:
+        if not differences.CONDITIONAL_WRITES:
+            self.refused(501, self.s3.put_object, Key=key, Body=data, **condition)
+        elif holds:
             self.s3.put_object(Bucket=BUCKET, Key=key, Body=data, **condition)
             self.objects[key] = single(data)
         else:

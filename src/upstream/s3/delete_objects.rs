@@ -1,6 +1,6 @@
 //! DeleteObjects: many at once, each with its own result.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::base::BucketName;
 use crate::upstream::{DeleteReply, ObjectRef, UpstreamError, VersionId, WriteCondition};
@@ -29,13 +29,14 @@ pub(super) async fn delete(
     }
     document.push_str("</Delete>");
     let told = if together == 0 { HashMap::new() } else { send(upstream, bucket, document.into_bytes()).await? };
+    let of_keys = of_keys(&told, objects);
     let mut results = Vec::with_capacity(objects.len());
     for object in objects {
         results.push(match entry(object) {
             // XML has no way to write such a key: it goes alone, in a path.
             None => object::delete(upstream, object, WriteCondition::None).await,
             // Named twice, it is told once: that holds for every mention.
-            Some(_) => match told.get(&name(object.key.as_str(), object.version.as_ref().map(|id| &*id.0))) {
+            Some(_) => match told.get(&name_of(object)).or_else(|| of_keys.get(&name_of(object))) {
                 Some(told) => told.clone().map_err(|refusal| refusal.error(About::Object)),
                 None => Err(UpstreamError::Broken("it says nothing of a key that was to be deleted".to_owned())),
             },
@@ -47,6 +48,24 @@ pub(super) async fn delete(
 /// Key and version, by which results are found again: they come in any order.
 fn name(key: &str, version: Option<&str>) -> (String, String) {
     (key.to_owned(), version.unwrap_or_default().to_owned())
+}
+
+fn name_of(object: &ObjectRef) -> (String, String) {
+    name(object.key.as_str(), object.version.as_ref().map(|id| &*id.0))
+}
+
+/// What is told of versions that nobody named, by their keys: Garage names the one that it removed, of an object that was
+/// named without. That is no version that a client can ask for.
+fn of_keys(told: &Told, objects: &[ObjectRef]) -> Told {
+    let named: HashSet<_> = objects.iter().map(name_of).collect();
+    let mut of_keys = Told::new();
+    for ((key, _), result) in told.iter().filter(|(name, _)| !named.contains(*name)) {
+        match result {
+            Ok(_) => drop(of_keys.entry(name(key, None)).or_insert_with(|| Ok(DeleteReply::default()))),
+            Err(refusal) => drop(of_keys.insert(name(key, None), Err(refusal.clone()))),
+        }
+    }
+    of_keys
 }
 
 fn entry(object: &ObjectRef) -> Option<String> {

@@ -5,8 +5,8 @@ use super::double::{Double, FACTS, IDLE_TIMEOUT, WORDS, answer, assert_told, buc
 use crate::base::ObjectKey;
 use crate::upstream::suite::read_all;
 use crate::upstream::{
-    ListRequest, ObjectRef, StoredRange, UploadRef, Upstream, UpstreamError, UpstreamEtag, UpstreamUploadId,
-    WriteCondition,
+    DeleteReply, ListRequest, ObjectRef, StoredRange, UploadRef, Upstream, UpstreamError, UpstreamEtag,
+    UpstreamUploadId, VersionId, WriteCondition,
 };
 
 fn upload() -> UploadRef {
@@ -294,6 +294,27 @@ async fn a_key_named_twice_is_deleted_only_if_it_was_told_so() {
         let Err(UpstreamError::Broken(text)) = result else { panic!("{results:?}") };
         assert!(text.contains(expected), "{results:?}");
     }
+}
+
+/// As Garage answers: with the version that is gone, though none was named.
+#[tokio::test]
+async fn versions_that_nobody_named_are_told_of_their_keys() {
+    let mut objects =
+        ["a", "b", "c", "c"].map(|name| ObjectRef::current(&bucket(), &ObjectKey::parse(name).expect("a key")));
+    objects[3].version = Some(VersionId("7".into()));
+    let document = "<DeleteResult><Deleted><Key>a</Key><VersionId>5</VersionId>\
+                    <DeleteMarkerVersionId>6</DeleteMarkerVersionId></Deleted>\
+                    <Error><Key>b</Key><VersionId>5</VersionId><Code>AccessDenied</Code></Error>\
+                    <Deleted><Key>b</Key><VersionId>6</VersionId></Deleted>\
+                    <Deleted><Key>c</Key><VersionId>7</VersionId></Deleted></DeleteResult>";
+    let double = Double::start([vec![Hear, answer(200, "", document)]]).await;
+    let results = double.upstream().await.delete_objects(&bucket(), &objects).await.expect("results");
+    let [Ok(gone), Err(_), Err(UpstreamError::Broken(unsaid)), Ok(version)] = &results[..] else {
+        panic!("{results:?}")
+    };
+    assert_eq!(*gone, DeleteReply::default());
+    assert!(unsaid.contains("says nothing"), "what was told of a version that was named is not told of the key");
+    assert_eq!(version.version, Some(VersionId("7".into())));
 }
 
 #[tokio::test]
