@@ -168,14 +168,33 @@ impl Overlay {
         (self.forgotten.clone(), changes.collect())
     }
 
-    /// Takes out what is in the file now (or was given up), unless something newer has taken its place.
-    pub(super) fn written(&mut self, forgotten: usize, batch: &[(Place, Pending)]) {
+    /// Takes out what is in the file now, unless something newer has taken its place.
+    pub(super) fn written(&mut self, forgotten: usize, batch: Vec<(Place, Pending)>) {
         self.forgotten.drain(..forgotten.min(self.forgotten.len()));
         for (place, written) in batch {
-            if self.pending.get(place).is_some_and(|now| now.number == written.number) {
-                self.take_out(place);
+            if self.take_out_same(&place, &written)
+                && let Change::Record { row, footer } = written.change
+            {
+                // What was written a moment ago is often read next.
+                self.recent.keep(place, (row, footer));
             }
         }
+    }
+
+    /// Takes out what the file does not take, unless something newer has taken its place.
+    pub(super) fn given_up(&mut self, forgotten: usize, batch: &[(Place, Pending)]) {
+        self.forgotten.drain(..forgotten.min(self.forgotten.len()));
+        for (place, pending) in batch {
+            self.take_out_same(place, pending);
+        }
+    }
+
+    fn take_out_same(&mut self, place: &Place, pending: &Pending) -> bool {
+        let same = self.pending.get(place).is_some_and(|now| now.number == pending.number);
+        if same {
+            self.take_out(place);
+        }
+        same
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -12,8 +12,9 @@ use tokio::time::sleep;
 use super::{Command, Shared, file};
 use crate::store::StoreError;
 
-/// How long changes gather before they are written: a transaction per change costs more than the change.
-const GATHER: Duration = Duration::from_millis(20);
+/// How long changes gather before they are written: a transaction per change costs more than the change, and changes of
+/// neighbours share pages. What a crash takes with it is only not known.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// At most so many changes in a transaction.
 const MAX_BATCH: usize = 1024;
@@ -33,7 +34,7 @@ pub(super) async fn write_behind(
             command = commands.recv() => command,
             () = shared.wake.notified() => {
                 sleep(GATHER).await;
-                if drain(&path, &mut file, &shared).await == Drained::Failed {
+                if drain(&path, &mut file, &shared, Pace::Gathering).await == Drained::Failed {
                     sleep(RETRY).await;
                     shared.wake.notify_one();
                 }
@@ -42,7 +43,7 @@ pub(super) async fn write_behind(
         };
         match command {
             Some(Command::Flush(done)) => {
-                drain(&path, &mut file, &shared).await;
+                drain(&path, &mut file, &shared, Pace::Hurried).await;
                 // Whoever asked may have gone away.
                 let _gone = done.send(());
             }
@@ -52,14 +53,14 @@ pub(super) async fn write_behind(
                 }
             }
             Some(Command::Close(done)) => {
-                drain(&path, &mut file, &shared).await;
+                drain(&path, &mut file, &shared, Pace::Hurried).await;
                 close(&mut file, &shared).await;
                 let _gone = done.send(());
                 return;
             }
             // Every handle is gone; what waits can still be written.
             None => {
-                drain(&path, &mut file, &shared).await;
+                drain(&path, &mut file, &shared, Pace::Hurried).await;
                 close(&mut file, &shared).await;
                 return;
             }
@@ -73,8 +74,16 @@ enum Drained {
     Failed,
 }
 
-/// Writes until nothing waits, or the file does not take it.
-async fn drain(path: &Path, file: &mut Option<SqliteConnection>, shared: &Shared) -> Drained {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// Until less than a batch waits: what came meanwhile has woken the task again, and gathers.
+    Gathering,
+    /// Until nothing waits.
+    Hurried,
+}
+
+/// Writes until nothing waits, or as `pace` says, or the file does not take it.
+async fn drain(path: &Path, file: &mut Option<SqliteConnection>, shared: &Shared, pace: Pace) -> Drained {
     let mut rebuilds = 0;
     while !shared.overlay().is_empty() {
         let (forgotten, batch) = shared.overlay().batch(MAX_BATCH);
@@ -83,7 +92,13 @@ async fn drain(path: &Path, file: &mut Option<SqliteConnection>, shared: &Shared
             None => Err(StoreError::Closed),
         };
         match result {
-            Ok(()) => shared.overlay().written(forgotten.len(), &batch),
+            Ok(()) => {
+                let full = batch.len() >= MAX_BATCH;
+                shared.overlay().written(forgotten.len(), batch);
+                if pace == Pace::Gathering && !full {
+                    break;
+                }
+            }
             Err(StoreError::Corrupt { .. } | StoreError::Closed) if rebuilds == 0 => {
                 rebuilds += 1;
                 rebuild(path, file, shared).await;
@@ -92,7 +107,7 @@ async fn drain(path: &Path, file: &mut Option<SqliteConnection>, shared: &Shared
             Err(error) => {
                 tracing::warn!(%error, dropped = batch.len(), "the index could not be written");
                 shared.dropped.fetch_add(batch.len() as u64, Ordering::Relaxed);
-                shared.overlay().written(forgotten.len(), &batch);
+                shared.overlay().given_up(forgotten.len(), &batch);
                 return Drained::Failed;
             }
         }
