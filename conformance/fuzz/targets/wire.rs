@@ -12,12 +12,15 @@ use crypt_keeper::base::{BucketName, Clock, ObjectKey, SecretText};
 use crypt_keeper::upstream::s3::{
     Addressing, CredentialsSource, Endpoint, PayloadMode, S3Settings, S3Upstream, StaticCredentials, answers,
 };
-use crypt_keeper::upstream::{UploadRef, Upstream as _, UpstreamUploadId};
+use crypt_keeper::upstream::{UploadRef, Upstream as _, UpstreamEtag, UpstreamUploadId, WriteCondition};
 
 use super::Outcome;
 
-/// What ListParts is answered, but for the body.
+/// What CompleteMultipartUpload is answered, but for the body. That request is not sent again when its answer breaks off,
+/// so no input waits for a second one.
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+/// What everything after it is answered.
+const REFUSAL: &[u8] = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
 
 static DOUBLE: Mutex<Option<Double>> = Mutex::new(None);
 
@@ -26,19 +29,19 @@ struct Double {
     runtime: Runtime,
     upstream: S3Upstream,
     upload: UploadRef,
-    body: Arc<Mutex<Vec<u8>>>,
+    body: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 /// The body of an answer: what is read out of its chunks is in them, and one that is cut is never whole.
 pub(super) fn chunked(input: &[u8]) -> Outcome {
     let mut double = DOUBLE.lock().unwrap_or_else(PoisonError::into_inner);
     let Double { runtime, upstream, upload, body } = double.get_or_insert_with(Double::start);
-    *body.lock().unwrap_or_else(PoisonError::into_inner) = input.to_vec();
-    let Ok(read) = runtime.block_on(upstream.list_parts(upload, 0, 1)) else { return Outcome::Refused };
+    *body.lock().unwrap_or_else(PoisonError::into_inner) = Some(input.to_vec());
+    let parts = [(1, UpstreamEtag("e1".into()))];
+    let completing = upstream.complete_multipart(upload, &parts, WriteCondition::None);
+    let Ok(read) = runtime.block_on(completing) else { return Outcome::Refused };
     let body = unchunked(input).expect("what was taken for a whole body is one");
-    let (mut parts, _) = answers::parts(&body, 0).expect("what was read is there");
-    parts.truncate(1);
-    assert_eq!(read, parts);
+    assert_eq!(read.etag, answers::completed(&body).expect("what was read is there"));
     Outcome::Accepted
 }
 
@@ -46,7 +49,7 @@ impl Double {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let body: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let body: Arc<Mutex<Option<Vec<u8>>>> = Arc::default();
         let answered = Arc::clone(&body);
         thread::spawn(move || answer(&listener, &answered));
         let settings = S3Settings {
@@ -75,22 +78,24 @@ impl Double {
     }
 }
 
-/// Answers one connection after the other with the body of the moment, and closes it: what breaks off is asked for again.
-fn answer(listener: &TcpListener, body: &Mutex<Vec<u8>>) {
+/// Answers the first connection of each input with it, the others with a refusal, and closes them.
+fn answer(listener: &TcpListener, body: &Mutex<Option<Vec<u8>>>) {
     for stream in listener.incoming() {
         let Ok(mut stream) = stream else { return };
-        let body = body.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let body = body.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answer = body.map_or(REFUSAL.to_vec(), |body| [HEAD, &body].concat());
         // The client may know enough before the end and be gone: that is its right.
-        let _ = heard(&mut stream).and_then(|()| stream.write_all(&[HEAD, &body].concat()));
+        let _ = heard(&mut stream).and_then(|()| stream.write_all(&answer));
         let _ = stream.shutdown(Shutdown::Write);
     }
 }
 
-/// Reads the head of a request, which has no body.
+/// Reads a request: a head, and the list of parts where there is one.
 fn heard(stream: &mut TcpStream) -> std::io::Result<()> {
     let mut head = Vec::new();
     let mut buffer = [0; 4096];
-    while !head.ends_with(b"\r\n\r\n") {
+    let end = |head: &[u8]| if head.starts_with(b"POST") { "</CompleteMultipartUpload>" } else { "\r\n\r\n" };
+    while !head.ends_with(end(&head).as_bytes()) {
         match stream.read(&mut buffer)? {
             0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             read => head.extend_from_slice(&buffer[..read]),
