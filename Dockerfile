@@ -15,6 +15,8 @@
 # built here without cmake; on architectures where it does need cmake, add `apt-get install cmake`.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
+# Twice the time to build, for a tenth less processor time of small requests and two thirds of the size.
+ENV CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1
 
 # Dependencies in a layer of their own, which only Cargo.toml and Cargo.lock invalidate: the package is built once with
 # nothing in it. Cargo wants every declared target to be there; benches and tests stay empty for good.
