@@ -64,6 +64,16 @@ pub enum UploadState {
     },
 }
 
+impl UploadState {
+    /// When it ended, where it did.
+    const fn finished(&self) -> Option<Timestamp> {
+        match self {
+            Self::Open | Self::Completing => None,
+            Self::Completed { at, .. } | Self::Aborted { at } => Some(*at),
+        }
+    }
+}
+
 /// A multipart upload.
 #[derive(Clone)]
 pub struct UploadRow {
@@ -342,14 +352,24 @@ impl Store {
         .await
     }
 
-    /// For the sweep: up to `max` completed or aborted uploads that ended before `before`, oldest first.
-    pub async fn uploads_finished_before(&self, before: Timestamp, max: u32) -> Result<Vec<UploadRow>, StoreError> {
-        let found =
-            sqlx::query("SELECT * FROM uploads WHERE state IN (3, 4) AND finished < $1 ORDER BY finished LIMIT $2")
-                .bind(before.unix_millis())
-                .bind(i64::from(max))
-                .fetch_all(self.readers())
-                .await;
+    /// For the sweep: up to `max` completed or aborted uploads that ended before `before`, oldest first, behind `after`.
+    pub async fn uploads_finished_before(
+        &self,
+        before: Timestamp,
+        after: Option<&UploadRow>,
+        max: u32,
+    ) -> Result<Vec<UploadRow>, StoreError> {
+        let finished = after.and_then(|upload| upload.state.finished());
+        let found = sqlx::query(
+            "SELECT * FROM uploads WHERE state IN (3, 4) AND finished < $1 AND (finished, upload_id) > ($2, $3) \
+             ORDER BY finished, upload_id LIMIT $4",
+        )
+        .bind(before.unix_millis())
+        .bind(finished.map_or(i64::MIN, Timestamp::unix_millis))
+        .bind(after.map_or("", |upload| upload.upload_id.as_str()))
+        .bind(i64::from(max))
+        .fetch_all(self.readers())
+        .await;
         self.decode_all(found, UploadRow::decode)
     }
 

@@ -33,8 +33,8 @@ use super::{CopyTo, StoredSource, body_range};
 const PIECE_BYTES: u64 = 512 << 20;
 /// UploadPartCopys of one copy at a time: at S3 each has a pace of its own, far below what the store can do.
 const PIECES_AT_ONCE: usize = 4;
-/// A copy that takes longer is given up: below the age at which another proxy's sweep takes an upload that no row names
-/// for left over (a day), with hours to spare for clocks that differ.
+/// A copy that takes longer is given up: below the age at which another proxy's sweep takes its upload for left over (a
+/// day), with hours to spare for clocks that differ.
 const MAX_COPY_TIME: Duration = Duration::from_secs(18 * 60 * 60);
 
 impl Objects {
@@ -76,13 +76,13 @@ impl Objects {
                 return Err(UpstreamError::Unavailable("a copy took too long".into()).into());
             }
         };
-        upload.completed().await;
         if let Err(error) = self.check_bucket(&to.bucket).await {
             self.take_back(&to.bucket, &to.key, &stored).await;
             return Err(error);
         }
         let footer = WrittenFooter { wrapped: &wrapped, footer_id, bytes: footer.into() };
         let facts = self.remember_written(&to.bucket, &to.key, manifest, &stored, footer).await;
+        upload.completed().await;
         Ok(Written::of(&facts))
     }
 

@@ -1,8 +1,9 @@
 //! The upload at the upstream that a copy is made in. No client ever names it. Whatever cuts the copy off, it is aborted;
 //! after a crash the sweep does that, by its row.
 
+use crate::base::ObjectKey;
 use crate::store::{BucketRow, CopyUploadRow};
-use crate::upstream::{Tags, UploadRef, UpstreamUploadId};
+use crate::upstream::{Tags, UploadRef, UpstreamError, UpstreamUploadId};
 
 use super::super::Objects;
 use super::super::condition::upstream_error;
@@ -21,19 +22,27 @@ pub(super) struct CopyUpload {
 }
 
 impl CopyUpload {
-    /// Begins one at the destination. Its row is there before its first part.
+    /// Begins one at the destination. Its row is there before its first part. Whoever asked may go away meanwhile: what
+    /// was begun is aborted then, and not left without a name.
     pub(super) async fn begin(objects: &Objects, to: &CopyTo, tags: &Tags) -> Result<Self, ObjectError> {
-        let begun = objects.upstream(&to.bucket)?.create_multipart(&to.bucket.name, &to.key, tags).await;
+        let (objects, bucket, key, tags) = (objects.clone(), to.bucket.clone(), to.key.clone(), tags.clone());
+        let beginning = tokio::spawn(async move { Self::begin_here(objects, bucket, key, &tags).await });
+        let broken_off = |_| Err(UpstreamError::Unavailable("beginning a copy broke off".into()).into());
+        beginning.await.unwrap_or_else(broken_off)
+    }
+
+    async fn begin_here(objects: Objects, bucket: BucketRow, key: ObjectKey, tags: &Tags) -> Result<Self, ObjectError> {
+        let begun = objects.upstream(&bucket)?.create_multipart(&bucket.name, &key, tags).await;
         let upload = begun.map_err(upstream_error)?;
         let working = objects.copies.begin(upload.id.clone());
         let row = CopyUploadRow {
-            bucket_id: to.bucket.bucket_id,
-            key: to.key.clone(),
+            bucket_id: bucket.bucket_id,
+            key,
             upstream_upload_id: upload.id.0.to_string(),
             begun: objects.inner.clock.now(),
         };
-        let this = Self { objects: objects.clone(), bucket: to.bucket.clone(), open: Some(upload), _working: working };
-        if let Err(error) = objects.inner.store.insert_copy_upload(row).await {
+        let this = Self { objects, bucket, open: Some(upload), _working: working };
+        if let Err(error) = this.objects.inner.store.insert_copy_upload(row).await {
             this.abort().await;
             return Err(row_of_bucket(error));
         }
@@ -83,6 +92,6 @@ impl Objects {
 
 fn tell(outcome: Result<(), ObjectError>) {
     if let Err(error) = outcome {
-        tracing::warn!(%error, "the upload of a copy is left to the sweep");
+        tracing::warn!(%error, "the upload of a copy is left behind at the upstream");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::base::{ChecksumAlgorithm, ChecksumType, ObjectKey};
 use crate::store::{BucketRow, UploadId, UploadRow, UploadState};
-use crate::upstream::UploadRef;
+use crate::upstream::{Tags, UploadRef, UpstreamError};
 
 use super::super::Objects;
 use super::super::condition::upstream_error;
@@ -33,7 +33,7 @@ impl Objects {
     /// Begins a multipart upload.
     pub async fn create_upload(&self, create: CreateUpload<'_>) -> Result<CreatedUpload, ObjectError> {
         let CreateUpload { bucket, key, object, checksum } = create;
-        let upstream = self.upstream_for(bucket, key)?;
+        self.upstream_for(bucket, key)?;
         self.check_tags(bucket, &object.tags)?;
         let body = self.new_body(bucket, key).await?;
         let created = self.inner.clock.now();
@@ -41,12 +41,12 @@ impl Objects {
         let initiator = object.owner;
         let tags = object.tags.clone();
         let sealed_facts = seal_facts(body.dek.keys(), &upload_id, object, checksum, created)?;
-        let upload = upstream.create_multipart(&bucket.name, key, &tags).await.map_err(upstream_error)?;
         let row = UploadRow {
             upload_id: upload_id.clone(),
             bucket_id: bucket.bucket_id,
             key: key.clone(),
-            upstream_upload_id: upload.id.0.to_string(),
+            // Not known before it is begun.
+            upstream_upload_id: String::new(),
             body_id: body.body_id,
             wrapped_dek: body.wrapped,
             sealed_facts,
@@ -55,11 +55,24 @@ impl Objects {
             highest_part_begun: 0,
             state: UploadState::Open,
         };
-        if let Err(error) = self.inner.store.insert_upload(row).await {
-            self.forget_upstream_upload(bucket, &upload).await;
-            return Err(row_of_bucket(error));
-        }
+        // Whoever asked may go away between the two steps: then there is an upload that nobody wanted, and not one that
+        // nobody can name.
+        let (objects, bucket) = (self.clone(), bucket.clone());
+        let beginning = tokio::spawn(async move { objects.begin_upload(&bucket, row, &tags).await });
+        let broken_off = |_| Err(UpstreamError::Unavailable("beginning an upload broke off".into()).into());
+        beginning.await.unwrap_or_else(broken_off)?;
         Ok(CreatedUpload { upload_id: upload_id.to_string() })
+    }
+
+    async fn begin_upload(&self, bucket: &BucketRow, mut row: UploadRow, tags: &Tags) -> Result<(), ObjectError> {
+        let begun = self.upstream(bucket)?.create_multipart(&bucket.name, &row.key, tags).await;
+        let upload = begun.map_err(upstream_error)?;
+        row.upstream_upload_id = upload.id.0.to_string();
+        let inserted = self.inner.store.insert_upload(row).await;
+        if inserted.is_err() {
+            self.forget_upstream_upload(bucket, &upload).await;
+        }
+        inserted.map_err(row_of_bucket)
     }
 
     /// Best effort: an upload that nobody can name costs room until the sweep finds it.

@@ -71,22 +71,14 @@ impl Objects {
     }
 
     async fn sweep_finished(&self, before: Timestamp) -> Result<u64, ObjectError> {
-        let mut swept = 0;
+        let mut sum = Sum::default();
+        let mut last: Option<UploadRow> = None;
         loop {
-            let batch = self.inner.store.uploads_finished_before(before, BATCH).await?;
-            if batch.is_empty() {
-                return Ok(swept);
-            }
-            let mut failed = None;
+            let batch = self.inner.store.uploads_finished_before(before, last.as_ref(), BATCH).await?;
+            let Some(end) = batch.last() else { return sum.outcome() };
+            last = Some(end.clone());
             for upload in &batch {
-                match self.forget_finished(upload).await {
-                    Ok(()) => swept += 1,
-                    // The others do not wait for this one.
-                    Err(error) => failed = Some(error),
-                }
-            }
-            if let Some(error) = failed {
-                return Err(error);
+                sum.add(self.forget_finished(upload).await.map(|()| 1));
             }
         }
     }

@@ -83,6 +83,8 @@ impl Overlay {
             self.keep_large(place.clone(), row.upstream_etag.clone(), footer);
             return self.put(place, Change::Record { row, footer: None });
         }
+        // A slice would keep all of what was read of the object, and nobody would count that.
+        let footer = footer.map(|footer| Bytes::copy_from_slice(&footer));
         self.put(place, Change::Record { row, footer })
     }
 

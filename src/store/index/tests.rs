@@ -56,6 +56,19 @@ async fn etag_of(index: &Index, name: &str) -> Option<String> {
     index.lookup(BUCKET, &key(name)).await.map(|row| row.upstream_etag)
 }
 
+/// A footer that came with the end of an object is a slice of it.
+#[tokio::test]
+async fn only_the_footer_is_kept_of_what_was_read() {
+    let place = Place::new();
+    let index = place.index().await;
+    let read = Bytes::from(vec![1; 64 << 10]);
+    index.record(row("a", "e1"), Some(read.slice(..600)));
+    assert!(read.is_unique(), "waiting for the file");
+    index.flush().await;
+    assert!(index.lookup_object(BUCKET, &key("a")).await == Some((row("a", "e1"), footer(1))));
+    assert!(read.is_unique(), "written");
+}
+
 #[tokio::test]
 async fn seen_at_once_and_after_a_restart() {
     let place = Place::new();

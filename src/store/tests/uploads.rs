@@ -100,8 +100,10 @@ async fn states_of_an_upload() {
     assert_eq!(store.begin_part(id, number(1)).await.expect("reads"), PartBegun::Gone);
     assert!(matches!(store.insert_part(id, part(1, 1)).await, Err(StoreError::NoParent)));
 
-    assert!(store.uploads_finished_before(at(5), 10).await.expect("reads").is_empty());
-    assert_eq!(store.uploads_finished_before(at(6), 10).await.expect("reads").len(), 1);
+    assert!(store.uploads_finished_before(at(5), None, 10).await.expect("reads").is_empty());
+    let finished = store.uploads_finished_before(at(6), None, 10).await.expect("reads");
+    assert_eq!(finished.len(), 1);
+    assert!(store.uploads_finished_before(at(6), finished.last(), 10).await.expect("reads").is_empty());
     assert!(store.delete_upload(id).await.expect("writes"));
     assert!(matches!(store.begin_complete(id).await.expect("reads"), CompleteBegun::Gone));
 }

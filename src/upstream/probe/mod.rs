@@ -115,8 +115,6 @@ pub async fn probe(probed: &dyn Probed, internal_bucket: &BucketName, clock: &Cl
     let (pages, tagging, beside, keys) = rest;
     let (short_put, short_part) = shorts;
     let (trailers, versioning) = hooks;
-    // Garage puts version ids into its answers and knows no versions.
-    let piles_up = first.version.is_some() && !matches!(versioning, Some(Ok(false)));
     let answers = vec![
         (Question::ReadBack, read_back.into()),
         (Question::Etags, etags.into()),
@@ -136,7 +134,7 @@ pub async fn probe(probed: &dyn Probed, internal_bucket: &BucketName, clock: &Cl
         (Question::Tagging, tagging.into()),
         (Question::Beside, beside.into()),
         (Question::Versioning, optional(versioning)),
-        (Question::InternalUnversioned, unversioned(piles_up)),
+        (Question::InternalUnversioned, unversioned(first.version.is_some())),
     ];
     let clock_skew_ms = probed.clock_skew_ms().unwrap_or(told);
     let written = keys::written(&w);

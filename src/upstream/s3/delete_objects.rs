@@ -30,13 +30,18 @@ pub(super) async fn delete(
     document.push_str("</Delete>");
     let told = if together == 0 { HashMap::new() } else { send(upstream, bucket, document.into_bytes()).await? };
     let of_keys = of_keys(&told, objects);
+    // A refusal stands, whatever else is said.
+    let told_of = |object| {
+        let (name, refused) = (name_of(object), |told: &&Result<_, _>| told.is_err());
+        of_keys.get(&name).filter(refused).or_else(|| told.get(&name)).or_else(|| of_keys.get(&name))
+    };
     let mut results = Vec::with_capacity(objects.len());
     for object in objects {
         results.push(match entry(object) {
             // XML has no way to write such a key: it goes alone, in a path.
             None => object::delete(upstream, object, WriteCondition::None).await,
             // Named twice, it is told once: that holds for every mention.
-            Some(_) => match told.get(&name_of(object)).or_else(|| of_keys.get(&name_of(object))) {
+            Some(_) => match told_of(object) {
                 Some(told) => told.clone().map_err(|refusal| refusal.error(About::Object)),
                 None => Err(UpstreamError::Broken("it says nothing of a key that was to be deleted".to_owned())),
             },
