@@ -567,7 +567,7 @@ async fn the_upload_of_a_copy_has_a_row_while_it_is_in_flight() {
     let pause = world.upstream.pause_after("upload_part_copy");
     let copying = running(&world, to(&world.bucket, &target), &key, kept());
     pause.reached.notified().await;
-    assert_eq!(rows().await, [target.clone()]);
+    assert_eq!(rows().await, std::slice::from_ref(&target));
     release(&pause).await;
     copying.await.expect("runs").expect("copies");
     assert_eq!(rows().await, []);
