@@ -4,11 +4,11 @@
 //! a full segment can be sealed as soon as it is there. The nonce is "the XOR of the *base nonce* and the chunk number as a
 //! big-endian integer as wide as the *base nonce*"; "the AEAD's AAD is not used and MUST be empty".
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
+use super::aead::{NONCE_BYTES, SegmentKey};
 use super::layout;
 use crate::base::Key32;
 
@@ -30,7 +30,6 @@ pub const MAX_SEGMENTS: u64 = 1 << 38;
 pub const WRAPPED_KEY_BYTES: usize = HEADER_BYTES + 32 + TAG_BYTES;
 
 const INFO_PREFIX: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
-const NONCE_BYTES: usize = 12;
 
 /// 24 bytes that never repeat under one key: always fresh randomness, one per attempt.
 pub type Salt = [u8; SALT_BYTES];
@@ -41,23 +40,24 @@ pub(super) struct Refused;
 
 /// Segment key, base nonce and commitment of one stream.
 pub(super) struct StreamKeys {
-    key: LessSafeKey,
+    key: SegmentKey,
     base_nonce: [u8; NONCE_BYTES],
     header: [u8; HEADER_BYTES],
 }
 
 impl StreamKeys {
     /// Derives them. Whoever reads a header goes through [`StreamKeys::check_header`] before it opens anything.
-    #[expect(clippy::expect_used, reason = "AES-256-GCM takes any 32 bytes as a key")]
     pub(super) fn derive(input_key: &Key32, salt: &Salt, context: &[u8]) -> Self {
         let okm = expand76(input_key, salt, context);
-        let key = UnboundKey::new(&AES_256_GCM, &okm[..32]).expect("32 bytes are an AES-256 key");
+        let mut key = Zeroizing::new([0; 32]);
+        key.copy_from_slice(&okm[..32]);
+        let key = SegmentKey::new(&Key32::new(*key));
         let mut base_nonce = [0; NONCE_BYTES];
         base_nonce.copy_from_slice(&okm[32..44]);
         let mut header = [0; HEADER_BYTES];
         header[..SALT_BYTES].copy_from_slice(salt);
         header[SALT_BYTES..].copy_from_slice(&okm[44..76]);
-        Self { key: LessSafeKey::new(key), base_nonce, header }
+        Self { key, base_nonce, header }
     }
 
     /// Salt and commitment, as they stand in front of the segments.
@@ -70,23 +70,18 @@ impl StreamKeys {
         if bool::from(self.header.as_slice().ct_eq(stored)) { Ok(()) } else { Err(Refused) }
     }
 
-    /// Seals `plain` as segment `index`; `out` has exactly 16 bytes more. The encryption is the only copy.
+    /// Seals `plain` as segment `index`; `out` has exactly 16 bytes more.
     pub(super) fn seal_segment(&self, index: u64, plain: &[u8], out: &mut [u8]) -> Result<(), Refused> {
-        let nonce = self.nonce(index)?;
-        self.key.seal_in_place_scatter(nonce, Aad::empty(), &mut [], plain, out).map_err(|_| Refused)
+        self.key.seal(self.nonce(index)?, plain, out)
     }
 
-    /// Opens segment `index` straight into `out`, which is 16 bytes shorter, and wipes `out` when the tag does not match.
-    pub(super) fn open_segment(&self, index: u64, stored: &[u8], out: &mut [u8]) -> Result<(), Refused> {
-        let nonce = self.nonce(index)?;
-        let (cipher, tag) = stored.split_last_chunk::<TAG_BYTES>().ok_or(Refused)?;
-        self.key.open_separate_gather(nonce, Aad::empty(), cipher, tag, out).map_err(|_| {
-            out.zeroize();
-            Refused
-        })
+    /// Opens segment `index`, which is what stands behind the first `gap` bytes of `run`, in place: its plaintext then stands
+    /// at the beginning of `run`, over the gap. How many bytes that is. All of `run` is wiped when the tag does not match.
+    pub(super) fn open_segment(&self, index: u64, run: &mut [u8], gap: usize) -> Result<usize, Refused> {
+        self.key.open(self.nonce(index)?, run, gap)
     }
 
-    fn nonce(&self, index: u64) -> Result<Nonce, Refused> {
+    fn nonce(&self, index: u64) -> Result<[u8; NONCE_BYTES], Refused> {
         if index >= MAX_SEGMENTS {
             return Err(Refused);
         }
@@ -94,7 +89,7 @@ impl StreamKeys {
         for (byte, counter) in nonce[NONCE_BYTES - 8..].iter_mut().zip(index.to_be_bytes()) {
             *byte ^= counter;
         }
-        Ok(Nonce::assume_unique_for_key(nonce))
+        Ok(nonce)
     }
 }
 
@@ -134,17 +129,18 @@ pub(super) fn seal_whole(input_key: &Key32, salt: &Salt, context: &[u8], plain: 
 
 /// Opens what [`seal_whole`] made. Its first act is to check the commitment.
 pub(super) fn open_whole(input_key: &Key32, context: &[u8], stored: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refused> {
-    let length = layout::plaintext_bytes(stored.len() as u64).and_then(|n| usize::try_from(n).ok()).ok_or(Refused)?;
+    layout::plaintext_bytes(stored.len() as u64).ok_or(Refused)?;
     let (header, segments) = stored.split_first_chunk::<HEADER_BYTES>().ok_or(Refused)?;
     let salt = header.first_chunk::<SALT_BYTES>().ok_or(Refused)?;
     let keys = StreamKeys::derive(input_key, salt, context);
     keys.check_header(header)?;
-    let mut plain = Zeroizing::new(vec![0; length]);
-    for (index, sealed) in (0..).zip(segments.chunks(STORED_SEGMENT_BYTES)) {
-        let from = index as usize * SEGMENT_BYTES;
-        let to = length.min(from + SEGMENT_BYTES);
-        keys.open_segment(index, sealed, &mut plain[from..to])?;
+    let mut plain = Zeroizing::new(segments.to_vec());
+    let mut opened = 0;
+    for (index, start) in (0..).zip((0..segments.len()).step_by(STORED_SEGMENT_BYTES)) {
+        let end = segments.len().min(start + STORED_SEGMENT_BYTES);
+        opened += keys.open_segment(index, &mut plain[opened..end], start - opened)?;
     }
+    plain.truncate(opened);
     Ok(plain)
 }
 

@@ -1,7 +1,7 @@
 //! The object format, version 1, as pure functions: no I/O, no clock, no randomness but what is passed in.
 //!
 //! The map, from the ground up:
-//! - [`cobblestone`]: the one construction, Cobblestone-256; [`layout`]: its arithmetic of lengths.
+//! - [`cobblestone`]: the one construction, Cobblestone-256, on [`aead`]; [`layout`]: its arithmetic of lengths.
 //! - [`keys`]: what is derived from a DEK; [`context`]: what Vault and the keyring bind keys to; [`wrap`]: the DEK, wrapped.
 //! - [`name`]: the name that an object is bound to.
 //! - [`part`]: sealing a body, [`open`]: opening it or a range of it. Both stream and never hold a body.
@@ -12,6 +12,7 @@
 //! Whoever reads: [`Trailer::parse`], unwrap, [`Trailer::verify`], [`Footer::range`], [`RangeOpener`].
 #![doc = include_str!("FORMAT.md")]
 
+mod aead;
 pub mod cobblestone;
 pub mod context;
 pub mod error;
@@ -33,7 +34,7 @@ pub use footer::{Footer, PartSpan, RangePlan, seal_footer, sealed_footer_len};
 pub use keys::{BodyKeys, Dek, index_key};
 pub use manifest::{ContentHeader, Manifest, ManifestPart, ManifestShape};
 pub use name::ObjectName;
-pub use open::{Opened, RangeOpener, Verified};
+pub use open::{RangeOpener, Verified};
 pub use part::{PartSealer, Progress, SealedPart};
 pub use record::{RecordKey, open_record, seal_record};
 pub use trailer::{TRAILER_BYTES, Trailer};

@@ -80,6 +80,11 @@ impl PartSealer {
         self.sealed_segments * SEGMENT_BYTES as u64 + self.stage.len() as u64
     }
 
+    /// Bytes of plaintext that the segment at hand is short of: whoever gives these seals one segment.
+    pub fn missing(&self) -> usize {
+        SEGMENT_BYTES - self.stage.len()
+    }
+
     /// Seals as much of `plain` as there is room for. Whole segments go straight from `plain` into `out`; what is left of
     /// `plain` after them (less than a segment) is staged. Call again with the rest until all is consumed; no progress
     /// means that `out` has less room than [`MIN_SEAL_BUFFER_BYTES`].
@@ -93,7 +98,7 @@ impl PartSealer {
         }
         loop {
             let rest = &plain[done.consumed..];
-            let missing = SEGMENT_BYTES - self.stage.len();
+            let missing = self.missing();
             if rest.len() < missing {
                 self.stage_up(rest);
                 done.consumed += rest.len();

@@ -25,13 +25,18 @@ impl BodyHasher {
         }
     }
 
-    /// Takes the next bytes; waits where MD5 cannot follow.
-    pub async fn update(&mut self, data: &Bytes) -> Result<(), LanesFailed> {
-        self.inline.update(data);
+    /// Takes the next bytes of the body for what is hashed beside it; waits where that cannot follow. The same bytes go
+    /// to [`BodyHasher::update`] too.
+    pub async fn hand_over(&mut self, data: &Bytes) -> Result<(), LanesFailed> {
         match &mut self.md5 {
             Some(md5) => md5.push(data.clone()).await,
             None => Ok(()),
         }
+    }
+
+    /// Takes the next bytes for what is hashed on the spot: piece by piece, while each is in the processor's first cache.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.inline.update(piece);
     }
 
     /// The digests of everything taken.
@@ -63,7 +68,8 @@ mod tests {
             let inline = inline.finish();
             let mut body = BodyHasher::new(set, len, &lanes);
             assert_eq!(body.md5.is_some(), len > INLINE_BYTES);
-            body.update(&data).await.expect("taken");
+            body.hand_over(&data).await.expect("taken");
+            data.chunks(1000).for_each(|piece| body.update(piece));
             let digests = body.finish().await.expect("hashed");
             assert!(digests.md5().is_some() && digests.md5() == inline.md5());
             assert_eq!(digests.digest(ChecksumAlgorithm::Crc64Nvme), inline.digest(ChecksumAlgorithm::Crc64Nvme));

@@ -3,26 +3,24 @@
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::envelope::RangeOpener;
+use crate::envelope::cobblestone::{HEADER_BYTES, STORED_SEGMENT_BYTES};
 use crate::hashing::{DigestSet, Digests};
 use crate::upstream::{BodyReader, GetReply, UpstreamError};
 
 use super::error::ObjectError;
 use super::source::{BodyRefused, PlainSource};
 
-/// Stored bytes that are read and opened at a time: sixteen whole segments, so that one frame goes out per read.
-const STORED_RUN_BYTES: usize = 16 * STORED_SEGMENT_BYTES;
-const STORED_SEGMENT_BYTES: usize = 16_384 + 16;
-/// Plaintext that one frame holds at most.
-const FRAME_BYTES: usize = 16 * 16_384;
+/// Stored bytes that are read at a time and opened where they stand: a header and sixteen segments, one frame.
+const RUN_BYTES: usize = HEADER_BYTES + 16 * STORED_SEGMENT_BYTES;
 /// How many frames are on their way at a time: one that the connection is writing, one behind it. Their buffers are
 /// used again, because a fresh one of this size costs as much as opening what goes into it (64 page faults).
 const FRAMES_IN_FLIGHT: usize = 2;
-/// What one object holds at most while it is read: a run of stored bytes, and the frames that are made of it. While one is
-/// written: what MD5 has not caught up with. (It is sealed straight into a buffer of the upstream's.)
-pub const STREAM_BYTES: usize = STORED_RUN_BYTES + FRAMES_IN_FLIGHT * FRAME_BYTES;
+/// What one object holds at most while it is read: the run that is being opened, and those that are on their way. While one
+/// is written: what MD5 has not caught up with. (It is sealed straight into a buffer of the upstream's.)
+pub const STREAM_BYTES: usize = (1 + FRAMES_IN_FLIGHT) * RUN_BYTES;
 const _: () = assert!(crate::hashing::STREAM_BYTES <= STREAM_BYTES);
 /// What a whole read into memory may hold: a footer has at most 4 MiB of manifest, a suffix far less.
 const MAX_WHOLE_BYTES: u64 = 5 << 20;
@@ -32,8 +30,6 @@ const MAX_WHOLE_BYTES: u64 = 5 << 20;
 pub struct PlainReader {
     opener: Opener,
     source: StoredSource,
-    stored: Vec<u8>,
-    filled: std::ops::Range<usize>,
     first: Option<Bytes>,
     given: VecDeque<Bytes>,
     unopened_bytes: u64,
@@ -78,8 +74,8 @@ impl PlainReader {
     }
 
     fn new(opener: Opener, source: StoredSource, plaintext_bytes: u64) -> Self {
-        let (stored, filled, given) = (Vec::new(), 0..0, VecDeque::new());
-        Self { opener, source, stored, filled, first: None, given, unopened_bytes: plaintext_bytes, fault: None }
+        let given = VecDeque::new();
+        Self { opener, source, first: None, given, unopened_bytes: plaintext_bytes, fault: None }
     }
 
     /// How many bytes are still to come.
@@ -101,31 +97,39 @@ impl PlainReader {
     }
 
     async fn open_frame(&mut self) -> Result<Option<Bytes>, ObjectError> {
-        let frame_bytes = usize::try_from(self.unopened_bytes).map_or(FRAME_BYTES, |left| left.min(FRAME_BYTES));
-        let is_last = frame_bytes as u64 == self.unopened_bytes;
-        let mut frame = self.frame(frame_bytes);
-        let mut written = 0;
-        // Behind the last plaintext there may be a last, empty segment, which says that nothing is missing.
-        while written < frame_bytes || (is_last && !self.opener.is_complete()) {
-            // Before anything is fetched: the opener may still hold the rest of a segment that the last frame cut.
-            let (consumed, opened) =
-                self.opener.open(&self.stored[self.filled.clone()], &mut frame[written..frame_bytes])?;
-            let progress = consumed + opened;
-            self.filled.start += consumed;
-            written += opened;
-            if progress == 0 && !(self.filled.is_empty() && self.refill().await?) {
-                return Err(UpstreamError::Unavailable("the stored object ended before its end".into()).into());
+        // Behind the last plaintext there may be a last, empty segment, which says that nothing is missing: it is in the same
+        // run, or alone in the next one, which then has no plaintext.
+        loop {
+            let run_bytes = self.next_run();
+            if run_bytes == 0 {
+                return Ok(None);
+            }
+            let mut frame = self.frame(run_bytes);
+            let run = &mut frame[..run_bytes];
+            let plain = match &mut self.opener {
+                Opener::Sealed(opener) => {
+                    self.source.fill(run).await?;
+                    opener.open_run(run)?.range()
+                }
+                Opener::AsStored => 0..self.source.read(run).await?,
+            };
+            self.unopened_bytes -= plain.len() as u64;
+            let frame = frame.freeze();
+            if self.next_run() > 0 {
+                self.given.push_back(frame.clone());
+            }
+            if !plain.is_empty() {
+                return Ok(Some(frame.slice(plain)));
             }
         }
-        self.unopened_bytes -= written as u64;
-        if written == 0 {
-            return Ok(None);
+    }
+
+    /// How many stored bytes come next; 0 after the last.
+    fn next_run(&self) -> usize {
+        match &self.opener {
+            Opener::Sealed(opener) => opener.next_run(RUN_BYTES),
+            Opener::AsStored => usize::try_from(self.unopened_bytes).map_or(RUN_BYTES, |left| left.min(RUN_BYTES)),
         }
-        let frame = frame.freeze();
-        if self.unopened_bytes > 0 {
-            self.given.push_back(frame.clone());
-        }
-        Ok(Some(frame.slice(..written)))
     }
 
     /// A buffer of at least so many bytes: the oldest one given out, if whoever got it is done with it.
@@ -136,55 +140,32 @@ impl PlainReader {
             _ => BytesMut::zeroed(bytes),
         }
     }
+}
 
-    /// Gets more stored bytes; false at the end.
-    async fn refill(&mut self) -> Result<bool, ObjectError> {
-        let filled = match &mut self.source {
-            StoredSource::Memory(bytes) => {
-                self.stored = bytes.split_to(bytes.len()).into();
-                self.stored.len()
+impl StoredSource {
+    /// The next bytes, as many as there are at once, and at least one.
+    async fn read(&mut self, into: &mut [u8]) -> Result<usize, ObjectError> {
+        let read = match self {
+            Self::Memory(bytes) => {
+                let read = bytes.len().min(into.len());
+                bytes.copy_to_slice(&mut into[..read]);
+                read
             }
-            StoredSource::Upstream(body) => {
-                if self.stored.is_empty() {
-                    self.stored = vec![0; stored_run(self.unopened_bytes)];
-                }
-                body.read(&mut self.stored).await?
-            }
+            Self::Upstream(body) => body.read(into).await?,
         };
-        self.filled = 0..filled;
-        Ok(filled > 0)
-    }
-}
-
-/// How much is read at a time where so much plaintext is to come: a fresh buffer of a whole run, most of it zeroes that
-/// nothing overwrites, would be the dearest thing in the GET of a small object.
-fn stored_run(plaintext_bytes: u64) -> usize {
-    // One segment is cut at either end of a range. What this leaves out (heads of parts) comes with the next read.
-    let segments = usize::try_from(plaintext_bytes / 16_384).map_or(usize::MAX, |whole| whole.saturating_add(2));
-    segments.saturating_mul(STORED_SEGMENT_BYTES).min(STORED_RUN_BYTES)
-}
-
-impl Opener {
-    /// How many stored bytes it took, and how many bytes of plaintext it made of them.
-    fn open(&mut self, stored: &[u8], into: &mut [u8]) -> Result<(usize, usize), ObjectError> {
-        match self {
-            Self::Sealed(opener) => {
-                let opened = opener.open(stored, into)?;
-                Ok((opened.consumed, opened.plain.len()))
-            }
-            Self::AsStored => {
-                let len = stored.len().min(into.len());
-                into[..len].copy_from_slice(&stored[..len]);
-                Ok((len, len))
-            }
+        match read {
+            0 => Err(UpstreamError::Unavailable("the stored object ended before its end".into()).into()),
+            read => Ok(read),
         }
     }
 
-    fn is_complete(&self) -> bool {
-        match self {
-            Self::Sealed(opener) => opener.is_complete(),
-            Self::AsStored => true,
+    /// Exactly as many as there is room for.
+    async fn fill(&mut self, into: &mut [u8]) -> Result<(), ObjectError> {
+        let mut filled = 0;
+        while filled < into.len() {
+            filled += self.read(&mut into[filled..]).await?;
         }
+        Ok(())
     }
 }
 

@@ -120,14 +120,16 @@ impl<'a> SealingSource<'a> {
                 if self.pending.is_empty() {
                     match self.plain.next().await? {
                         Some(bytes) => {
-                            self.hasher.as_mut().ok_or(BodyRefused)?.update(&bytes).await?;
+                            self.hasher.as_mut().ok_or(BodyRefused)?.hand_over(&bytes).await?;
                             self.pending = bytes;
                         }
                         None => return Err(ObjectError::Body(BodyRefused)),
                     }
                 }
                 let take = self.pending.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                let progress = sealer.seal(&self.pending[..take], &mut into[written..])?;
+                let piece = &self.pending[..take.min(sealer.missing())];
+                let progress = sealer.seal(piece, &mut into[written..])?;
+                self.hasher.as_mut().ok_or(BodyRefused)?.update(&piece[..progress.consumed]);
                 self.pending.advance(progress.consumed);
                 *left -= progress.consumed as u64;
                 written += progress.written;

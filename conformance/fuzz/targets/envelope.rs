@@ -145,16 +145,13 @@ fn open(stored: &[u8], plain_bytes: usize, step: usize) -> Result<Vec<u8>, Vec<u
     let RangePlan { stored: range, mut opener } =
         RangeOpener::for_part(&keys(), 1, SALT, plain_bytes as u64).expect("a length");
     assert!(range.end < MAX_STORED_BYTES);
-    let (mut plain, mut out) = (Vec::new(), vec![0; step]);
-    let mut rest = stored;
-    while !opener.is_complete() {
-        let piece = &rest[..step.min(rest.len())];
-        let Ok(opened) = opener.open(piece, &mut out) else { return Err(plain) };
-        if opened.consumed == 0 && opened.plain.is_empty() {
-            break;
-        }
-        rest = &rest[opened.consumed..];
-        plain.extend_from_slice(opened.plain.into_bytes());
+    let (mut plain, mut rest) = (Vec::new(), stored);
+    while !opener.is_complete() && !rest.is_empty() {
+        let run;
+        (run, rest) = rest.split_at(opener.next_run(step).min(rest.len()));
+        let mut run = run.to_vec();
+        let Ok(opened) = opener.open_run(&mut run) else { return Err(plain) };
+        plain.extend_from_slice(&opened);
     }
     if opener.finish().is_ok() && rest.is_empty() { Ok(plain) } else { Err(plain) }
 }

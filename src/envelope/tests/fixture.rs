@@ -165,33 +165,26 @@ pub(super) fn open_footer(at: &Binding, stored: &[u8]) -> Result<(BodyKeys, Foot
     Ok((keys, footer))
 }
 
-/// Feeds `stored` to an opener in pieces of `piece` bytes, through buffers of `room` bytes. What came out, and how it ended.
-pub(super) fn drain(
-    mut opener: RangeOpener,
-    stored: &[u8],
-    piece: usize,
-    room: usize,
-) -> (Vec<u8>, Result<(), FormatError>) {
+/// Feeds `stored` to an opener in runs of at most `room` bytes. What came out, and how it ended.
+pub(super) fn drain(mut opener: RangeOpener, mut stored: &[u8], room: usize) -> (Vec<u8>, Result<(), FormatError>) {
     let mut plain = Vec::new();
-    let mut out = vec![0xaa; room];
-    for chunk in stored.chunks(piece) {
-        let mut rest = chunk;
-        loop {
-            match opener.open(rest, &mut out) {
-                Err(error) => return (plain, Err(error)),
-                Ok(opened) => {
-                    let (consumed, given) = (opened.consumed, opened.plain.len());
-                    plain.extend_from_slice(&opened.plain);
-                    rest = &rest[consumed..];
-                    if rest.is_empty() && given == 0 {
-                        break;
-                    }
-                    assert!(consumed + given > 0, "an opener always makes progress");
-                }
-            }
+    loop {
+        let run_bytes = opener.next_run(room);
+        if run_bytes == 0 {
+            let ended = opener.finish();
+            return (plain, ended.and(if stored.is_empty() { Ok(()) } else { Err(FormatError::Excess) }));
+        }
+        // A reader that meets the end opens what it has: whole items are verified, a cut one is refused.
+        let run;
+        (run, stored) = stored.split_at(run_bytes.min(stored.len()));
+        if run.is_empty() {
+            return (plain, opener.finish());
+        }
+        match opener.open_run(&mut run.to_vec()) {
+            Err(error) => return (plain, Err(error)),
+            Ok(opened) => plain.extend_from_slice(&opened),
         }
     }
-    (plain, opener.finish())
 }
 
 /// Reads a range of a stored object.
@@ -201,7 +194,7 @@ pub(super) fn read(at: &Binding, stored: &[u8], range: Option<Range<u64>>) -> (V
         Ok((keys, footer)) => {
             let plan = footer.range(&keys, range.unwrap_or(0..footer.plaintext_bytes())).expect("inside the object");
             let bytes = &stored[plan.stored.start as usize..plan.stored.end as usize];
-            drain(plan.opener, bytes, 60_000, 128 << 10)
+            drain(plan.opener, bytes, 60_000)
         }
     }
 }

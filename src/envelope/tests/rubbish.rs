@@ -76,9 +76,9 @@ proptest! {
     }
 
     #[test]
-    fn random_bodies(bytes in prop::collection::vec(any::<u8>(), 0..40_000), n in 0_u64..40_000, piece in 1_usize..20_000) {
+    fn random_bodies(bytes in prop::collection::vec(any::<u8>(), 0..40_000), n in 0_u64..40_000, room in 1_usize..50_000) {
         let plan = RangeOpener::for_part(&HOME.keys(), 5, salt(5), n).expect("a plan");
-        let (plain, ended) = drain(plan.opener, &bytes, piece, 4096);
+        let (plain, ended) = drain(plan.opener, &bytes, room);
         prop_assert!(ended.is_err() && plain.is_empty());
     }
 }
@@ -117,12 +117,14 @@ fn an_opener_that_failed_stays_failed() {
     let object = seal_put(&HOME, &pattern(1, 40_000));
     let (keys, footer) = open_footer(&HOME, &object.stored).unwrap_or_else(|error| panic!("{error}"));
     let mut opener = footer.range(&keys, 0..40_000).expect("inside").opener;
-    let (mut out, mut edited) = (vec![0xaa; 100_000], object.stored[..16_456].to_vec());
-    edited[100] ^= 1;
-    let refused = FormatError::Segment { part: 0, index: 0 };
-    assert_eq!(opener.open(&edited, &mut out).err(), Some(refused));
-    assert!(out[..16_384].iter().all(|&byte| byte == 0), "what did not verify is wiped");
-    assert_eq!(opener.open(&object.stored, &mut out).err(), Some(refused));
+    let mut edited = object.stored[..56 + 2 * 16_400].to_vec();
+    edited[56 + 16_400] ^= 1;
+    let refused = FormatError::Segment { part: 0, index: 1 };
+    assert_eq!(opener.open_run(&mut edited).err(), Some(refused));
+    assert!(edited.iter().all(|&byte| byte == 0), "what stands in a run that does not verify is wiped");
+    let mut stored = object.stored.clone();
+    assert_eq!(opener.open_run(&mut stored).err(), Some(refused));
+    assert!(stored.iter().all(|&byte| byte == 0));
     assert!(!opener.is_complete());
     assert_eq!(opener.finish(), Err(refused));
 }

@@ -197,7 +197,7 @@ impl Objects {
             let object = ObjectRef::current(&place.internal_bucket, &key);
             let reply = place.upstream.get_object(&object, StoredRange::Whole, None).await.map_err(lost)?;
             stored_bytes += row.stored_bytes;
-            held = Some(Held { body: reply.body, opener: plan.opener });
+            held = Some(Held::new(reply.body, plan.opener));
         }
         let mut tail = JoinedTail::new(held, footer.to_vec());
         let body = PutBody { stored_bytes, source: &mut tail };

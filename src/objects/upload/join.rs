@@ -1,17 +1,13 @@
 //! The last upstream part of a multipart object: a held-back part, verified on its way, and behind it the footer.
 
-use std::ops::Range;
-
 use async_trait::async_trait;
 use bytes::{Buf, Bytes};
+use zeroize::Zeroize;
 
 use crate::envelope::{FormatError, RangeOpener};
 use crate::upstream::{BodyAborted, BodyReader, BodySource, UpstreamError};
 
 use super::super::error::ObjectError;
-
-/// Plaintext of the held-back part on its way to nowhere: it is opened only to be verified.
-const SCRATCH_BYTES: usize = 64 << 10;
 
 /// Yields the stored bytes of the held-back part as they are, then the footer, which is withheld until every tag of
 /// the part and its length were checked.
@@ -24,7 +20,9 @@ pub(in super::super) struct JoinedTail {
 /// A held-back part that is read back.
 pub(super) struct Held {
     pub(super) body: Box<dyn BodyReader>,
-    pub(super) opener: RangeOpener,
+    opener: RangeOpener,
+    /// A copy of the run that is being read, which is opened only to be verified.
+    run: Vec<u8>,
 }
 
 impl JoinedTail {
@@ -61,15 +59,23 @@ impl JoinedTail {
 }
 
 impl Held {
-    fn verify(&mut self, stored: &[u8]) -> Result<(), FormatError> {
-        let mut scratch = zeroize::Zeroizing::new(vec![0; SCRATCH_BYTES]);
-        let mut left: Range<usize> = 0..stored.len();
-        while !left.is_empty() {
-            let opened = self.opener.open(&stored[left.clone()], &mut scratch)?;
-            if opened.consumed == 0 && opened.plain.is_empty() {
+    pub(super) fn new(body: Box<dyn BodyReader>, opener: RangeOpener) -> Self {
+        Self { body, opener, run: Vec::new() }
+    }
+
+    fn verify(&mut self, mut stored: &[u8]) -> Result<(), FormatError> {
+        while !stored.is_empty() {
+            let run_bytes = self.opener.next_run(0);
+            if run_bytes == 0 {
                 return Err(FormatError::Excess);
             }
-            left.start += opened.consumed;
+            let now;
+            (now, stored) = stored.split_at(stored.len().min(run_bytes - self.run.len()));
+            self.run.extend_from_slice(now);
+            if self.run.len() == run_bytes {
+                self.opener.open_run(&mut self.run)?;
+                self.run.zeroize();
+            }
         }
         Ok(())
     }
