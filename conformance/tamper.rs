@@ -243,6 +243,21 @@ fn damage_between_two_reads() {
     }
 }
 
+/// A body of whole segments ends with an empty one, which alone says that nothing is missing: it is verified before the last
+/// plaintext goes out, because no client asks for more than was promised.
+#[test]
+fn damage_behind_the_last_plaintext() {
+    let server = Server::with_bucket("tamper");
+    let store = Store::of(&server);
+    for segments in [16, 32, 48] {
+        let truth = bytes(1, segments * 16_384);
+        server.put("/tamper/k", &truth);
+        server.assert_holds("/tamper/k", &truth);
+        store.edit("k", |data| flip(data, PART_HEADER + segments * STORED_SEGMENT + 7));
+        assert_eq!(read_in_every_way(&server, "/tamper/k", &truth), Verdict::Refused, "{segments}");
+    }
+}
+
 /// Two objects of one size change places; one moves to another key, another bucket.
 fn moved_objects(index: Index) {
     let mut server = Server::with_bucket("tamper");

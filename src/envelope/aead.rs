@@ -10,7 +10,6 @@ use ring::aead as ring;
 use zeroize::Zeroize;
 
 use super::cobblestone::{Refused, TAG_BYTES};
-use crate::base::Key32;
 
 /// Bytes of a nonce.
 pub(super) const NONCE_BYTES: usize = 12;
@@ -19,23 +18,24 @@ pub(super) const NONCE_BYTES: usize = 12;
 pub(super) enum SegmentKey {
     /// Wipes itself.
     Lc(lc::LessSafeKey),
-    /// Does not: [`SegmentKey::drop`] does. Boxed, so that it is in one place.
+    /// Does not: [`SegmentKey::drop`] does. Boxed, so that this is its place; what making it leaves on the stack is soon
+    /// written over, and wiped by nobody.
     Ring(Box<ring::LessSafeKey>),
 }
 
 impl SegmentKey {
-    pub(super) fn new(key: &Key32) -> Self {
+    pub(super) fn new(key: &[u8; 32]) -> Self {
         if ring_is_faster() { Self::ring(key) } else { Self::lc(key) }
     }
 
     #[expect(clippy::expect_used, reason = "AES-256-GCM takes any 32 bytes as a key")]
-    fn lc(key: &Key32) -> Self {
-        let key = lc::UnboundKey::new(&lc::AES_256_GCM, key.expose()).expect("32 bytes are an AES-256 key");
+    fn lc(key: &[u8; 32]) -> Self {
+        let key = lc::UnboundKey::new(&lc::AES_256_GCM, key).expect("32 bytes are an AES-256 key");
         Self::Lc(lc::LessSafeKey::new(key))
     }
 
-    fn ring(key: &Key32) -> Self {
-        Self::Ring(Box::new(ring_key(key.expose())))
+    fn ring(key: &[u8; 32]) -> Self {
+        Self::Ring(Box::new(ring_key(key)))
     }
 
     /// Seals `plain` into `out`, which has exactly 16 bytes more.
@@ -52,9 +52,16 @@ impl SegmentKey {
                 }
                 cipher.copy_from_slice(plain);
                 let nonce = ring::Nonce::assume_unique_for_key(nonce);
-                let sealed = key.seal_in_place_separate_tag(nonce, ring::Aad::empty(), cipher);
-                tag.copy_from_slice(sealed.map_err(|_| Refused)?.as_ref());
-                Ok(())
+                match key.seal_in_place_separate_tag(nonce, ring::Aad::empty(), cipher) {
+                    Ok(sealed) => {
+                        tag.copy_from_slice(sealed.as_ref());
+                        Ok(())
+                    }
+                    Err(_) => {
+                        cipher.zeroize();
+                        Err(Refused)
+                    }
+                }
             }
         }
     }
@@ -90,8 +97,7 @@ impl Drop for SegmentKey {
         static BLANK: LazyLock<ring::LessSafeKey> = LazyLock::new(|| ring_key(&[0; 32]));
         if let Self::Ring(key) = self {
             **key = BLANK.clone();
-            // Whoever might read it: without a reader the compiler may leave the writing out.
-            std::hint::black_box(&key);
+            zeroize::optimization_barrier(&**key);
         }
     }
 }
@@ -112,7 +118,7 @@ mod tests {
     use super::*;
 
     fn both() -> [SegmentKey; 2] {
-        let key = Key32::new([7; 32]);
+        let key = [7; 32];
         [SegmentKey::lc(&key), SegmentKey::ring(&key)]
     }
 

@@ -51,7 +51,7 @@ impl StreamKeys {
         let okm = expand76(input_key, salt, context);
         let mut key = Zeroizing::new([0; 32]);
         key.copy_from_slice(&okm[..32]);
-        let key = SegmentKey::new(&Key32::new(*key));
+        let key = SegmentKey::new(&key);
         let mut base_nonce = [0; NONCE_BYTES];
         base_nonce.copy_from_slice(&okm[32..44]);
         let mut header = [0; HEADER_BYTES];

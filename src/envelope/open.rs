@@ -123,7 +123,7 @@ impl RangeOpener {
         }
     }
 
-    /// Whether everything promised has been opened and given.
+    /// Whether everything promised has been opened.
     pub fn is_complete(&self) -> bool {
         self.failed.is_none() && matches!(self.next, Next::Nothing)
     }
@@ -141,8 +141,7 @@ impl RangeOpener {
     fn open_all(&mut self, run: &mut [u8]) -> Result<Range<usize>, FormatError> {
         let (mut consumed, mut plain) = (0, 0..0);
         while consumed < run.len() {
-            let length = self.stored_bytes(self.next).ok_or(FormatError::Excess)?;
-            let end = consumed + length;
+            let end = consumed + self.stored_bytes(self.next).unwrap_or(0);
             if end > run.len() {
                 return Err(FormatError::Truncated);
             }
@@ -156,7 +155,7 @@ impl RangeOpener {
                     }
                     plain.end += opened.end;
                 }
-                Next::Nothing => {}
+                Next::Nothing => return Err(FormatError::Excess),
             }
             self.next = self.after(self.next);
             consumed = end;

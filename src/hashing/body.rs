@@ -13,21 +13,24 @@ const INLINE_BYTES: u64 = 64 << 10;
 pub struct BodyHasher {
     inline: Hasher,
     md5: Option<Md5Stream>,
+    /// Bytes that were handed over less those that were hashed here: 0 at the end, or the digests are of different bytes.
+    ahead: i64,
 }
 
 impl BodyHasher {
     /// For a body of so many bytes.
     pub fn new(set: DigestSet, body_bytes: u64, lanes: &Md5Lanes) -> Self {
         if set.has_md5() && body_bytes > INLINE_BYTES {
-            Self { inline: Hasher::new(set.without_md5()), md5: Some(lanes.open()) }
+            Self { inline: Hasher::new(set.without_md5()), md5: Some(lanes.open()), ahead: 0 }
         } else {
-            Self { inline: Hasher::new(set), md5: None }
+            Self { inline: Hasher::new(set), md5: None, ahead: 0 }
         }
     }
 
     /// Takes the next bytes of the body for what is hashed beside it; waits where that cannot follow. The same bytes go
     /// to [`BodyHasher::update`] too.
     pub async fn hand_over(&mut self, data: &Bytes) -> Result<(), LanesFailed> {
+        self.ahead += data.len() as i64;
         match &mut self.md5 {
             Some(md5) => md5.push(data.clone()).await,
             None => Ok(()),
@@ -36,11 +39,15 @@ impl BodyHasher {
 
     /// Takes the next bytes for what is hashed on the spot: piece by piece, while each is in the processor's first cache.
     pub fn update(&mut self, piece: &[u8]) {
+        self.ahead -= piece.len() as i64;
         self.inline.update(piece);
     }
 
-    /// The digests of everything taken.
+    /// The digests of everything taken; an error where not the same bytes were handed over and hashed here.
     pub async fn finish(self) -> Result<Digests, LanesFailed> {
+        if self.ahead != 0 {
+            return Err(LanesFailed);
+        }
         let mut digests = self.inline.finish();
         if let Some(md5) = self.md5 {
             digests.md5 = Some(md5.finish().await?);
@@ -73,6 +80,17 @@ mod tests {
             let digests = body.finish().await.expect("hashed");
             assert!(digests.md5().is_some() && digests.md5() == inline.md5());
             assert_eq!(digests.digest(ChecksumAlgorithm::Crc64Nvme), inline.digest(ChecksumAlgorithm::Crc64Nvme));
+        }
+    }
+
+    #[tokio::test]
+    async fn digests_of_different_bytes_are_none() {
+        let lanes = Md5Lanes::start(1).expect("starts");
+        for hashed in [0, 1, 3] {
+            let mut body = BodyHasher::new(DigestSet::none().with_md5(), 1 << 20, &lanes);
+            body.hand_over(&Bytes::from_static(b"ab")).await.expect("taken");
+            body.update(&b"abc"[..hashed]);
+            assert!(body.finish().await.is_err(), "{hashed}");
         }
     }
 

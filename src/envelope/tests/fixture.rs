@@ -171,8 +171,9 @@ pub(super) fn drain(mut opener: RangeOpener, mut stored: &[u8], room: usize) -> 
     loop {
         let run_bytes = opener.next_run(room);
         if run_bytes == 0 {
-            let ended = opener.finish();
-            return (plain, ended.and(if stored.is_empty() { Ok(()) } else { Err(FormatError::Excess) }));
+            // What is left over is the opener's to refuse.
+            let left = opener.open_run(&mut stored.to_vec()).map(drop);
+            return (plain, left.and(opener.finish()));
         }
         // A reader that meets the end opens what it has: whole items are verified, a cut one is refused.
         let run;

@@ -175,7 +175,7 @@ async fn ranges() {
     }
 }
 
-/// Frames and segments do not line up with the range; its last bytes may wait in the opener when all stored ones are in.
+/// Frames and segments do not line up with the range.
 #[tokio::test]
 async fn long_ranges_that_line_up_with_nothing() {
     let bench = Bench::new().await;

@@ -19,7 +19,7 @@ pub(in super::super) struct JoinedTail {
 
 /// A held-back part that is read back.
 pub(super) struct Held {
-    pub(super) body: Box<dyn BodyReader>,
+    body: Box<dyn BodyReader>,
     opener: RangeOpener,
     /// A copy of the run that is being read, which is opened only to be verified.
     run: Vec<u8>,
