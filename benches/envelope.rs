@@ -27,6 +27,7 @@ const SIZES: [usize; 6] = [1 << 10, 16 << 10, 64 << 10, 1 << 20, 8 << 20, 64 << 
 const SALT: [u8; 24] = [7; 24];
 
 /// AES-256-GCM and nothing else.
+#[expect(clippy::large_enum_variant, reason = "there is one")]
 enum Bare {
     Lc(lc::LessSafeKey),
     Ring(ring::LessSafeKey),
