@@ -44,7 +44,10 @@ async fn upload(way: Way, lanes: Md5Lanes, frame: Bytes, frames: usize) {
         match way {
             Way::SealOnly => {}
             Way::Inline => inline.update(&frame),
-            Way::Lanes => body.update(&frame).await.expect("hashed"),
+            Way::Lanes => {
+                body.hand_over(&frame).await.expect("hashed");
+                body.update(&frame);
+            }
         }
         let mut plain = &frame[..];
         while !plain.is_empty() {
