@@ -5,6 +5,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
@@ -15,13 +16,13 @@ use crate::admin::{self, Admin, Check};
 use crate::authn::{Authenticator, RegionPolicy};
 use crate::base::shutdown::shutdown;
 use crate::base::{Clock, Metrics, ShutdownTrigger};
-use crate::config::{Config, Region};
+use crate::config::{Config, KeyringConfig, Region};
 use crate::edge::tls::Tls;
 use crate::edge::{self, Drained, Reserved};
 use crate::gateway::{Gateway, GatewayLimits, GatewayParts, Scheme};
 use crate::hashing::Md5Lanes;
 use crate::jobs;
-use crate::keys::{BucketKeys, CacheLimits, Keyring, LocalKeyring};
+use crate::keys::{BucketKeys, CacheLimits, Keyring, LocalKeyring, VaultKeyring};
 use crate::objects::{DEFAULT_REGION, Foundations, Objects, Swept};
 use crate::s3::Addressing;
 use crate::store::Store;
@@ -87,7 +88,7 @@ pub async fn start_at(config: Config, clock: Clock) -> Result<Running, StartErro
     let ground = Ground::claim(&config)?;
 
     // Keys before state: nothing is stored that is not sealed under them.
-    let keyring = open_keyring(&ground, &clock)?;
+    let keyring = open_keyring(config.keyring, &ground, &clock).await?;
     let store = Store::open(&ground.store_url()?).await?;
     let state_key = state_key::open(&store, &*keyring, &ground, &clock).await?;
 
@@ -156,7 +157,8 @@ pub async fn start_at(config: Config, clock: Clock) -> Result<Running, StartErro
     let service = S3Service(gateway);
     let serving = tokio::spawn(edge::serve(s3, tls, service, edge_limits, metrics.clone(), s3_shutdown.clone()));
     let following = certificates.map(|certificates| tokio::spawn(certificates.follow(s3_shutdown.clone())));
-    let mut checks: Vec<Box<dyn Check>> = vec![Box::new(KeyringCheck(keyring)), Box::new(StoreCheck(store.clone()))];
+    let mut checks: Vec<Box<dyn Check>> =
+        vec![Box::new(KeyringCheck(keyring.clone())), Box::new(StoreCheck(store.clone()))];
     checks.extend(upstreams.iter().map(|place| Box::new(UpstreamCheck::of(place)) as Box<dyn Check>));
     let checks = Admin { metrics: metrics.clone(), checks, draining: s3_shutdown.clone() };
     let administering = tokio::spawn(admin::serve(admin, checks, admin_shutdown));
@@ -166,7 +168,8 @@ pub async fn start_at(config: Config, clock: Clock) -> Result<Running, StartErro
     info!(s3 = %s3_address, scheme = scheme.name(), admin = %admin_address, upstreams = names.join(" "), "ready");
     let claiming = tokio::spawn(places::claim_later(upstreams, deployment_id, s3_shutdown.clone()));
     let probing = tokio::spawn(services.keep_probing(s3_shutdown.clone()));
-    let housekeeping = housekeeping::Housekeeping { authenticator, access_keys, keys, index: index.clone(), metrics };
+    let housekeeping =
+        housekeeping::Housekeeping { authenticator, access_keys, keys, keyring, index: index.clone(), metrics };
     let keeping = tokio::spawn(housekeeping.run(s3_shutdown));
     Ok(Running {
         scheme,
@@ -274,18 +277,28 @@ fn address_error(setting: &'static str, address: SocketAddr, source: io::Error) 
     }
 }
 
+async fn open_keyring(config: KeyringConfig, ground: &Ground, clock: &Clock) -> Result<Arc<dyn Keyring>, StartError> {
+    let name = config.to_string();
+    match config {
+        KeyringConfig::Local { path } => Ok(Arc::new(open_local_keyring(&path, ground, clock)?)),
+        KeyringConfig::Vault(settings) => {
+            let opened = VaultKeyring::open(*settings).await;
+            Ok(Arc::new(opened.map_err(|fault| StartError::Vault { keyring: name, fault })?))
+        }
+    }
+}
+
 /// A keyring is made only where nothing could have been sealed under another one; it is on disk when this returns.
-fn open_keyring(ground: &Ground, clock: &Clock) -> Result<Arc<dyn Keyring>, StartError> {
-    let keyring = match ground.age {
+fn open_local_keyring(path: &Path, ground: &Ground, clock: &Clock) -> Result<LocalKeyring, StartError> {
+    match ground.age {
         Age::Fresh => {
-            if let Some(parent) = ground.keyring.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
                 ground::make_dir(parent)?;
             }
-            LocalKeyring::create_new(&ground.keyring, clock.now())?
+            Ok(LocalKeyring::create_new(path, clock.now())?)
         }
-        Age::Existing => LocalKeyring::open(&ground.keyring)?,
-    };
-    Ok(Arc::new(keyring))
+        Age::Existing => Ok(LocalKeyring::open(path)?),
+    }
 }
 
 fn region_name(region: &Region) -> String {

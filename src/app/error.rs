@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::BucketName;
 use crate::edge::tls::CertificateFault;
-use crate::keys::{KeysError, LocalKeyringError};
+use crate::keys::{KeysError, LocalKeyringError, VaultFault};
 use crate::objects::{ClaimError, ObjectError};
 use crate::store::StoreError;
 use crate::upstream::local::LocalOpenError;
@@ -95,13 +95,21 @@ pub enum StartError {
     /// The keyring file cannot be opened.
     #[error(transparent)]
     Keyring(#[from] LocalKeyringError),
+    /// Vault does not let us use its key.
+    #[error("the keyring {keyring}: {fault}")]
+    Vault {
+        /// The keyring.
+        keyring: String,
+        /// What was seen.
+        fault: VaultFault,
+    },
     /// A keyring that is not the one of this database.
     #[error(
         "the keyring {keyring} is not the one that the database {state} was made with ({detail}): give the right keyring, or the right database"
     )]
     OtherKeyring {
         /// The keyring.
-        keyring: PathBuf,
+        keyring: String,
         /// The database.
         state: PathBuf,
         /// What was seen.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::StartError;
 use crate::base::directory;
-use crate::config::{Config, KeyringConfig, UpstreamKind};
+use crate::config::{Config, UpstreamKind};
 
 /// What a data directory of `dev` may hold.
 const OURS: &[&str] = &["state.db", "index.db", "keyring", "objects"];
@@ -25,7 +25,8 @@ pub(super) enum Age {
 /// The places, held as long as this lives.
 pub(super) struct Ground {
     pub(super) age: Age,
-    pub(super) keyring: PathBuf,
+    /// The keyring for an operator: its file, or its name.
+    keyring: String,
     pub(super) state: PathBuf,
     _lock: File,
 }
@@ -36,13 +37,13 @@ impl Ground {
         if let Some(data_dir) = &config.data_dir {
             check_data_dir(data_dir)?;
         }
-        let KeyringConfig::Local { path: keyring } = &config.keyring;
+        let keyring = config.keyring.path();
         let objects: Vec<&Path> = config.upstreams.iter().filter_map(|upstream| directory(&upstream.kind)).collect();
         let state = &config.store.state_path;
         judge(keyring, state, &objects)?;
         let lock = lock(state)?;
         let age = judge(keyring, state, &objects)?;
-        Ok(Self { age, keyring: keyring.clone(), state: state.clone(), _lock: lock })
+        Ok(Self { age, keyring: config.keyring.to_string(), state: state.clone(), _lock: lock })
     }
 
     /// The database as the store wants it named.
@@ -96,9 +97,8 @@ fn check_data_dir(path: &Path) -> Result<(), StartError> {
 }
 
 /// Keyring, database and objects belong together: all of them are there, or none. (What an S3 service holds is looked
-/// at when it is claimed.)
-fn judge(keyring: &Path, state: &Path, objects: &[&Path]) -> Result<Age, StartError> {
-    let has_keyring = fs::exists(keyring).map_err(|error| StartError::unusable(keyring, error))?;
+/// at when it is claimed; a keyring that is no file, when the state key is opened.)
+fn judge(keyring: Option<&Path>, state: &Path, objects: &[&Path]) -> Result<Age, StartError> {
     let has_state = has_content(state)?;
     let mut occupied = None;
     for directory in objects {
@@ -107,6 +107,16 @@ fn judge(keyring: &Path, state: &Path, objects: &[&Path]) -> Result<Age, StartEr
             break;
         }
     }
+    let Some(keyring) = keyring else {
+        return match (has_state, occupied) {
+            (false, Some(objects)) => {
+                Err(StartError::StateMissing { state: state.to_owned(), objects: objects.to_owned() })
+            }
+            (false, None) => Ok(Age::Fresh),
+            (true, _) => Ok(Age::Existing),
+        };
+    };
+    let has_keyring = fs::exists(keyring).map_err(|error| StartError::unusable(keyring, error))?;
     let missing = |data: &Path| StartError::KeyringMissing { keyring: keyring.to_owned(), data: data.to_owned() };
     match (has_keyring, has_state, occupied) {
         (false, true, _) => Err(missing(state)),
@@ -187,7 +197,7 @@ mod tests {
     fn judged(files: &[&str]) -> Result<Age, StartError> {
         let dir = made(files);
         let at = |name: &str| dir.path().join(name);
-        judge(&at("keyring"), &at("state.db"), &[&at("other"), &at("objects")])
+        judge(Some(&at("keyring")), &at("state.db"), &[&at("other"), &at("objects")])
     }
 
     #[test]
@@ -199,6 +209,19 @@ mod tests {
         assert!(matches!(judged(&["state.db"]), Err(StartError::KeyringMissing { .. })));
         assert!(matches!(judged(&["objects/names.db"]), Err(StartError::KeyringMissing { .. })));
         assert!(matches!(judged(&["keyring", "objects/names.db"]), Err(StartError::StateMissing { .. })));
+    }
+
+    #[test]
+    fn without_a_keyring_file_database_and_objects_belong_together() {
+        let judged = |files: &[&str]| {
+            let dir = made(files);
+            let at = |name: &str| dir.path().join(name);
+            judge(None, &at("state.db"), &[&at("objects")])
+        };
+        assert!(matches!(judged(&[]), Ok(Age::Fresh)));
+        assert!(matches!(judged(&["state.db"]), Ok(Age::Existing)));
+        assert!(matches!(judged(&["state.db", "objects/names.db"]), Ok(Age::Existing)));
+        assert!(matches!(judged(&["objects/names.db"]), Err(StartError::StateMissing { .. })));
     }
 
     #[test]

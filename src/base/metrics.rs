@@ -45,6 +45,11 @@ struct CacheLabels {
     result: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FaultLabel {
+    kind: &'static str,
+}
+
 /// A cache whose use is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheName {
@@ -104,6 +109,8 @@ pub struct Metrics {
     request_bytes: Counter,
     response_bytes: Counter,
     caches: Family<CacheLabels, Counter>,
+    keyring_calls: Counter,
+    keyring_faults: Family<FaultLabel, Counter>,
     upstreams_probed: Family<UpstreamLabel, Gauge>,
     upstreams_lack: Family<FindingLabels, Gauge>,
     in_flight: Gauge,
@@ -131,6 +138,11 @@ impl Metrics {
         registry.register_with_unit("response_body", help, Unit::Bytes, response_bytes.clone());
         let caches = Family::default();
         registry.register("cache_lookups", "Look-ups in caches, by cache and result", caches.clone());
+        let keyring_calls = Counter::default();
+        registry.register("keyring_calls", "Keys wrapped and unwrapped by the keyring", keyring_calls.clone());
+        let keyring_faults = Family::default();
+        let help = "What the keyring answered in the place of a key; calls that failed together count once";
+        registry.register("keyring_faults", help, keyring_faults.clone());
         let upstreams_probed = Family::default();
         let help = "Whether it is known what an S3 upstream can do; what needs a proof gets 503 until then";
         registry.register("upstream_probed", help, upstreams_probed.clone());
@@ -156,6 +168,8 @@ impl Metrics {
             request_bytes,
             response_bytes,
             caches,
+            keyring_calls,
+            keyring_faults,
             upstreams_probed,
             upstreams_lack,
             in_flight,
@@ -190,6 +204,16 @@ impl Metrics {
     /// Counts look-ups in a cache.
     pub fn cache_lookups(&self, cache: CacheName, result: CacheResult, lookups: u64) {
         self.caches.get_or_create(&CacheLabels { cache: cache.label(), result: result.label() }).inc_by(lookups);
+    }
+
+    /// Counts calls of the keyring.
+    pub fn keyring_calls(&self, calls: u64) {
+        self.keyring_calls.inc_by(calls);
+    }
+
+    /// Counts what the keyring answered in the place of a key; `kind` is of a closed set.
+    pub fn keyring_faults(&self, kind: &'static str, faults: u64) {
+        self.keyring_faults.get_or_create(&FaultLabel { kind }).inc_by(faults);
     }
 
     /// It is not known what an S3 upstream can do.
@@ -274,6 +298,8 @@ mod tests {
         metrics.received(5);
         metrics.sent(7);
         metrics.cache_lookups(CacheName::Index, CacheResult::Miss, 1);
+        metrics.keyring_calls(3);
+        metrics.keyring_faults("sealed", 2);
         metrics.upstream_unproven("slow");
         metrics.upstream_probed("default", [("conditional PUT", Finding::Lacking), ("suffix range", Finding::Fine)]);
         let text = metrics.render().unwrap();
@@ -283,6 +309,8 @@ mod tests {
             "crypt_keeper_request_body_bytes_total 5",
             "crypt_keeper_response_body_bytes_total 7",
             "crypt_keeper_cache_lookups_total{cache=\"index\",result=\"miss\"} 1",
+            "crypt_keeper_keyring_calls_total 3",
+            "crypt_keeper_keyring_faults_total{kind=\"sealed\"} 2",
             "crypt_keeper_upstream_probed{upstream=\"slow\"} 0",
             "crypt_keeper_upstream_probed{upstream=\"default\"} 1",
             "crypt_keeper_upstream_lacks{upstream=\"default\",finding=\"conditional PUT\"} 1",

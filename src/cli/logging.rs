@@ -15,7 +15,11 @@ const FILTER_VARIABLE: &str = "RUST_LOG";
 /// Starts logging. A second call changes nothing.
 pub(super) fn start(config: &LogConfig) {
     let filter = std::env::var(FILTER_VARIABLE).ok().filter(|filter| !filter.is_empty());
-    let filter = EnvFilter::builder().parse_lossy(filter.as_deref().unwrap_or(&config.filter));
+    let mut filter = EnvFilter::builder().parse_lossy(filter.as_deref().unwrap_or(&config.filter));
+    // They log what Vault says, in its own words; what it comes to is logged by us.
+    for quiet in ["vaultrs=off", "rustify=off"].into_iter().filter_map(|quiet| quiet.parse().ok()) {
+        filter = filter.add_directive(quiet);
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

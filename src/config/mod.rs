@@ -12,11 +12,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::{BucketName, SecretText};
+use crate::keys::VaultSettings;
 use crate::objects::{AdoptBuckets, BucketSettings, ForeignObjects};
 use crate::upstream::s3::S3Settings;
 
 mod dev;
 mod fault;
+mod keyring;
 mod raw;
 mod resolve;
 mod secret;
@@ -127,13 +129,40 @@ pub enum UpstreamKind {
 }
 
 /// What wraps bucket keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyringConfig {
     /// A file on this machine.
     Local {
         /// The file.
         path: PathBuf,
     },
+    /// A key of Vault's Transit engine.
+    Vault(Box<VaultSettings>),
+}
+
+/// For an operator: its file, or its name at Vault.
+impl fmt::Display for KeyringConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local { path } => path.display().fmt(f),
+            Self::Vault(settings) => f.write_str(&settings.identity()),
+        }
+    }
+}
+
+impl fmt::Debug for KeyringConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyringConfig({self})")
+    }
+}
+
+impl KeyringConfig {
+    /// Its file, where it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Local { path } => Some(path),
+            Self::Vault(_) => None,
+        }
+    }
 }
 
 /// How it logs, to standard error.

@@ -182,6 +182,14 @@ pub(super) fn choice<T: Copy>(value: &Value<'_>, words: &[(&str, T)]) -> Result<
     })
 }
 
+/// `true` or `false`.
+pub(super) fn boolean(value: &Value<'_>) -> Result<bool, String> {
+    match value {
+        DeValue::Boolean(given) => Ok(*given),
+        other => Err(format!("must be true or false, not {}", kind_of(other))),
+    }
+}
+
 /// An integer in a range, both ends included.
 pub(super) fn integer(value: &Value<'_>, min: u64, max: u64) -> Result<u64, String> {
     let DeValue::Integer(digits) = value else {

@@ -8,12 +8,13 @@ use toml::de::DeTable;
 use tracing_subscriber::EnvFilter;
 
 use super::fault::Fault;
+use super::keyring::keyring;
 use super::raw::{Reader, Section, Value, integer, nonempty_text, text, texts};
 use super::secret::secret;
 use super::upstream::{buckets, upstreams};
 use super::{
-    Config, Environment, KeyringConfig, Limits, LogConfig, LogFormat, Region, RootCredential, StoreConfig, TlsConfig,
-    UpstreamKind, access_key_id, default_admin_listen, under,
+    Config, Environment, Limits, LogConfig, LogFormat, Region, RootCredential, StoreConfig, TlsConfig, UpstreamKind,
+    access_key_id, default_admin_listen, under,
 };
 
 /// Where an address is expected.
@@ -62,7 +63,7 @@ fn top(top: &Section<'_, '_>, base: &Path, env: Environment<'_>) -> Option<Confi
     let upstreams = required_section(top, "upstream").map(|section| upstreams(&section, base, env));
     let names = upstreams.as_ref().map(|found| found.names.as_slice()).unwrap_or_default();
     let buckets = top.section("bucket").map(|section| buckets(&section, names)).unwrap_or_default();
-    let keyring = required_section(top, "keyring").and_then(|section| keyring(section, base));
+    let keyring = required_section(top, "keyring").and_then(|section| keyring(&section, base, env));
     let log = top.section("log").map_or_else(|| Some(default_log()), log);
     let tls = top.section("tls").map(|section| tls(section, base));
     let limits = top.section("limits").map_or_else(|| Some(Limits::default()), limits);
@@ -123,24 +124,6 @@ fn store(section: Section<'_, '_>, base: &Path) -> Option<StoreConfig> {
     });
     section.finish();
     store
-}
-
-fn keyring(section: Section<'_, '_>, base: &Path) -> Option<KeyringConfig> {
-    match section.required("kind", nonempty_text)?.as_str() {
-        "local" => {
-            let path = section.required("path", nonempty_text);
-            section.finish();
-            Some(KeyringConfig::Local { path: under(base, &path?) })
-        }
-        "vault" => {
-            section.fault("kind", "\"vault\" is not in this version yet; use \"local\" with a path");
-            None
-        }
-        _ => {
-            section.fault("kind", "must be \"local\" (or, in a later version, \"vault\")");
-            None
-        }
-    }
 }
 
 fn tls(section: Section<'_, '_>, base: &Path) -> Option<TlsConfig> {
@@ -217,17 +200,17 @@ fn domains(value: &Value<'_>) -> Result<Vec<String>, String> {
 
 /// Keys and state inside an upstream's directory would be in the hands of whoever holds, copies or cleans that one.
 fn keep_apart(top: &Section<'_, '_>, config: &Config) {
-    let KeyringConfig::Local { path: keyring } = &config.keyring;
+    let keyring = config.keyring.path();
     for upstream in &config.upstreams {
         let UpstreamKind::Local { path: objects } = &upstream.kind else { continue };
-        if keyring.starts_with(objects) {
+        if keyring.is_some_and(|keyring| keyring.starts_with(objects)) {
             top.fault("keyring", "the keyring must not lie inside the upstream's directory");
         }
         if config.store.state_path.starts_with(objects) {
             top.fault("store", "the database must not lie inside the upstream's directory");
         }
     }
-    if *keyring == config.store.state_path || *keyring == config.store.index_path {
+    if keyring.is_some_and(|keyring| keyring == config.store.state_path || keyring == config.store.index_path) {
         top.fault("keyring", "the keyring and the database must be files of their own");
     }
     for name in config.buckets.keys().filter(|name| config.upstreams.iter().any(|one| one.internal_bucket == **name)) {

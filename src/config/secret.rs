@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use super::raw::{Value, kind_of};
 use super::{Environment, under};
 use crate::base::SecretText;
+use crate::keys::SecretSource;
 
 /// The shortest secret that is accepted: anything shorter is a typing slip or can be guessed.
 const MIN_SECRET_BYTES: usize = 8;
@@ -29,6 +30,21 @@ pub(super) fn secret(value: &Value<'_>, base: &Path, env: Environment<'_>) -> Re
         (Some(("env", DeValue::String(name))), None) => from_environment(name, env),
         (Some(("file", DeValue::String(path))), None) => from_file(&under(base, path)),
         _ => Err("must be exactly one of { env = \"NAME\" } and { file = \"PATH\" }".to_owned()),
+    }
+}
+
+/// The same, where a file is read again whenever the secret is needed; now it is only tried.
+pub(super) fn secret_source(value: &Value<'_>, base: &Path, env: Environment<'_>) -> Result<SecretSource, String> {
+    let given = secret(value, base, env)?;
+    let file = match value {
+        DeValue::Table(table) => table.get("file").map(|path| path.get_ref()),
+        _ => None,
+    };
+    match file {
+        Some(DeValue::String(path)) => Ok(SecretSource::File(under(base, path))),
+        // It goes into a header as it is.
+        _ if given.expose().bytes().all(|byte| byte.is_ascii_graphic()) => Ok(SecretSource::Given(given)),
+        _ => Err("must be printable ASCII without spaces".to_owned()),
     }
 }
 

@@ -243,7 +243,7 @@ fn region(value: &Value<'_>) -> Result<String, String> {
 }
 
 /// A file that can be opened.
-fn readable(value: &Value<'_>, base: &Path) -> Result<PathBuf, String> {
+pub(super) fn readable(value: &Value<'_>, base: &Path) -> Result<PathBuf, String> {
     let path = under(base, &nonempty_text(value)?);
     match File::open(&path) {
         Ok(_) => Ok(path),

@@ -66,4 +66,8 @@ pub trait Keyring: Send + Sync + 'static {
     async fn rewrap(&self, context: &[u8; 32], wrapped: &WrappedKey) -> Result<WrappedKey, KeyringError>;
     /// Which versions there are.
     async fn versions(&self) -> Result<KeyVersions, KeyringError>;
+    /// How often which kind of fault was seen since the start, one word each: for /metrics.
+    fn faults(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 }

@@ -17,6 +17,7 @@ mod local;
 mod local_file;
 mod records;
 mod state_key;
+mod vault;
 
 pub use bucket_keys::{BucketKey, BucketKeys, KeyCounters, UnwrappedDek};
 pub use cache::CacheLimits;
@@ -26,3 +27,4 @@ pub use local::{LocalKeyring, LocalKeyringError};
 pub use local_file::Malformed;
 pub use records::{BucketKeyRecord, BucketKeyRecords, Inserted, RecordsError};
 pub use state_key::StateKey;
+pub use vault::{SecretSource, VaultAuth, VaultFault, VaultKeyring, VaultSettings};
