@@ -38,6 +38,8 @@ class Backend:
     """What all have: `crypt-keeper serve` by a configuration, to which a test may add at its head and its end."""
 
     head, more = 'listen = "127.0.0.1:0"', ""
+    # Of the keyring; a file in the data directory where nothing is said.
+    keyring = None
 
     def serve(self, access_key: str) -> list:
         config = self.data / "crypt-keeper.toml"
@@ -51,8 +53,7 @@ url = {text(f"sqlite:{self.data}/state.db")}
 [upstream.default]
 {self.upstream()}
 [keyring]
-kind = "local"
-path = {text(self.data / "keyring")}
+{self.keyring or f'kind = "local"{chr(10)}path = {text(self.data / "keyring")}'}
 {self.more}
 """)
         return ["serve", "--config", str(config)]
@@ -76,7 +77,7 @@ class Local(Backend):
         return {}
 
     def arguments(self, access_key: str) -> list:
-        if self.head is not Backend.head or self.more:
+        if self.head is not Backend.head or self.more or self.keyring:
             return self.serve(access_key)
         return ["dev", "--data", str(self.data), "--listen", "127.0.0.1:0"]
 

@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 from backend import free_port, make_backend
+from vault import shared_keyring
 
 import boto3
 from botocore.config import Config
@@ -31,6 +32,8 @@ class Server:
         # `under`: a command to run it under, which leaves it our direct child.
         self.data, self.log, self.under = Path(data), Path(log), under
         self.backend = make_backend(self.data)
+        if os.environ.get("CK_KEYRING") == "vault":
+            self.backend.keyring = shared_keyring()
         self.process = None
         self.endpoint, self.admin_port = "", None
         self.access_key, self.secret_key, self.region = ACCESS_KEY, SECRET_KEY, REGION

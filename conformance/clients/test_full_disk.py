@@ -24,7 +24,10 @@ def small(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     script = f'mount -t tmpfs -o size={DISK_BYTES} tmpfs "$0" && exec "$@"'
-    server = Server(disk / "data", tmp_path / "full.log", (*namespaces, "sh", "-c", script, str(disk))).start()
+    server = Server(disk / "data", tmp_path / "full.log", (*namespaces, "sh", "-c", script, str(disk)))
+    # No configuration of its own, which would be under the mount.
+    server.backend.keyring = None
+    server.start()
     # The disk as the server sees it.
     yield server, Path(f"/proc/{server.process.pid}/root") / str(disk).lstrip("/")
     if server.alive():
