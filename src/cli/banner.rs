@@ -37,7 +37,8 @@ pub(super) fn dev(
     writeln!(out)?;
     writeln!(out, "# aws-cli")?;
     writeln!(out, "export AWS_ACCESS_KEY_ID={id} AWS_SECRET_ACCESS_KEY={pasted}")?;
-    writeln!(out, "export AWS_ENDPOINT_URL={endpoint} AWS_DEFAULT_REGION=us-east-1")?;
+    // Versions before 2.13, which distributions have, know no AWS_ENDPOINT_URL.
+    writeln!(out, "export AWS_DEFAULT_REGION=us-east-1; aws() {{ command aws --endpoint-url {endpoint} \"$@\"; }}")?;
     writeln!(out, "aws s3 mb s3://demo && aws s3 cp /etc/hostname s3://demo/ && aws s3 ls s3://demo")?;
     writeln!(out)?;
     writeln!(out, "# rclone")?;
@@ -79,7 +80,7 @@ mod tests {
     fn lines_are_ready_to_paste() {
         let text = shown(Some("s3cr3t"));
         assert!(text.contains("export AWS_ACCESS_KEY_ID=CK01 AWS_SECRET_ACCESS_KEY=s3cr3t\n"), "{text}");
-        assert!(text.contains("AWS_ENDPOINT_URL=http://127.0.0.1:9000 "), "{text}");
+        assert!(text.contains("aws() { command aws --endpoint-url http://127.0.0.1:9000 \"$@\"; }\n"), "{text}");
     }
 
     #[test]
