@@ -112,6 +112,14 @@ disable_mlock = true
     def allow(self):
         self.ask("PUT", f"sys/policies/acl/{ROLE}", {"policy": POLICY.read_text()})
 
+    def revoke_logins(self):
+        self.ask("PUT", "sys/leases/revoke-prefix/auth/approle/login", {})
+
+    def revoke(self, secret_id: dict):
+        """A secret_id, and the tokens that it was good for."""
+        self.ask("POST", f"auth/approle/role/{ROLE}/secret-id-accessor/destroy", {"secret_id_accessor": secret_id["secret_id_accessor"]})
+        self.revoke_logins()
+
     def role_id(self) -> str:
         return self.ask("GET", f"auth/approle/role/{ROLE}/role-id")["data"]["role_id"]
 

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use moka::future::Cache;
-use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::base::SecretText;
+use crate::base::secret::Fingerprint;
 use crate::sigv4::{Credential, SigningKey};
 
 /// One entry per access key, day and region in use; a few hundred bytes each.
@@ -22,17 +20,6 @@ struct Entry {
     key: SigningKey,
 }
 
-#[derive(Zeroize, ZeroizeOnDrop)]
-struct Fingerprint([u8; 32]);
-
-impl Fingerprint {
-    fn of(secret: &SecretText) -> Self {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest::digest(&digest::SHA256, secret.expose().as_bytes()).as_ref());
-        Self(hash)
-    }
-}
-
 /// Keyed by the credential's text. Only keys that verified a request come in: nobody without a secret can fill it.
 pub(super) struct SigningKeys(Cache<String, Entry>);
 
@@ -44,12 +31,11 @@ impl SigningKeys {
     /// The key that was remembered for this credential and this very secret.
     pub(super) async fn get(&self, credential: &Credential, secret: &SecretText) -> Option<SigningKey> {
         let entry = self.0.get(&credential.to_string()).await?;
-        let same = bool::from(entry.fingerprint.0.ct_eq(&Fingerprint::of(secret).0));
-        same.then_some(entry.key)
+        (*entry.fingerprint == secret.fingerprint()).then_some(entry.key)
     }
 
     pub(super) async fn remember(&self, credential: &Credential, secret: &SecretText, key: SigningKey) {
-        let entry = Entry { fingerprint: Fingerprint::of(secret).into(), key };
+        let entry = Entry { fingerprint: secret.fingerprint().into(), key };
         self.0.insert(credential.to_string(), entry).await;
     }
 

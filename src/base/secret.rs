@@ -1,5 +1,6 @@
 //! Types for secrets: no Clone, Debug, Display or Serialize; zeroized on drop.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -50,5 +51,22 @@ impl SecretText {
     /// The text, where it is used.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// By which it is known again without being kept.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, self.0.as_bytes()).as_ref());
+        Fingerprint(hash)
+    }
+}
+
+/// The SHA-256 of a secret: a secret itself, because a short one could be guessed from it. Compared in constant time.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Fingerprint([u8; 32]);
+
+impl PartialEq for Fingerprint {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
 }

@@ -189,20 +189,13 @@ impl PlainSource for PlainReader {
 }
 
 /// All of a small reply.
-pub(super) async fn read_whole(mut reply: GetReply) -> Result<Bytes, ObjectError> {
+pub(super) async fn read_whole(reply: GetReply) -> Result<Bytes, ObjectError> {
     if reply.len > MAX_WHOLE_BYTES {
         return Err(UpstreamError::Broken("a longer body than was asked for".into()).into());
     }
     let len = usize::try_from(reply.len).unwrap_or(0);
     let mut whole = vec![0; len];
-    let mut filled = 0;
-    while filled < len {
-        match reply.body.read(&mut whole[filled..]).await? {
-            0 => return Err(UpstreamError::Unavailable("the stored object ended before its end".into()).into()),
-            read => filled += read,
-        }
-    }
-    whole.truncate(len);
+    StoredSource::Upstream(reply.body).fill(&mut whole).await?;
     Ok(Bytes::from(whole))
 }
 

@@ -92,6 +92,7 @@ fn what_cannot_be_is_told_with_its_place() {
         ("\"crypt-keeper\"", "\"a/b\"", "keyring.key"),
         ("CK_VAULT_SECRET", "CK_UPSTREAM_SECRET", "keyring.auth.token"),
         ("key =", "mount = \"a//b\"\nkey =", "keyring.mount"),
+        ("\"vault\"", "\"other\"", "keyring.kind"),
         ("key =", "skip_verify = true\nkey =", "keyring.skip_verify"),
         ("key =", "ca_file = \"/nowhere\"\nkey =", "keyring.ca_file"),
         (token, "", "keyring.auth"),

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use vaultrs::api::AuthInfo;
 use vaultrs::client::Client;
 use zeroize::{Zeroize, Zeroizing};
@@ -11,6 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::fault::VaultFault;
 use super::session::in_time;
 use crate::base::SecretText;
+use crate::base::secret::Fingerprint;
 
 /// Where a secret is.
 pub enum SecretSource {
@@ -91,8 +91,6 @@ struct Unwrapped {
     of: Fingerprint,
 }
 
-type Fingerprint = [u8; 32];
-
 /// How long a credential that was refused is not tried again: five failures within a quarter of an hour would lock its role.
 /// Another one is tried at once. (Vault: concepts, user lockout.)
 const REFUSED_PAUSE: Duration = Duration::from_secs(300);
@@ -109,7 +107,7 @@ impl Logins {
         with: impl Fn(&str) -> C,
     ) -> Result<Login, VaultFault> {
         let credential = self.credential(&with).await?;
-        let fingerprint = fingerprint(&credential);
+        let fingerprint = credential.fingerprint();
         if let Some((since, of, fault)) = &self.refused
             && *of == fingerprint
             && since.elapsed() < REFUSED_PAUSE
@@ -134,7 +132,7 @@ impl Logins {
             VaultAuth::AppRole { secret_id, wrapped: false, .. } => read(secret_id).await,
             VaultAuth::AppRole { secret_id, wrapped: true, .. } => {
                 let token = read(secret_id).await?;
-                let of = fingerprint(&token);
+                let of = token.fingerprint();
                 if let Some(known) = self.unwrapped.as_ref().filter(|known| known.of == of) {
                     return Ok(copy(&known.secret_id));
                 }
@@ -190,12 +188,6 @@ impl Logins {
     }
 }
 
-fn fingerprint(secret: &SecretText) -> Fingerprint {
-    let mut fingerprint = [0; 32];
-    fingerprint.copy_from_slice(digest(&SHA256, secret.expose().as_bytes()).as_ref());
-    fingerprint
-}
-
 fn copy(secret: &SecretText) -> SecretText {
     SecretText::new(secret.expose().to_owned())
 }
@@ -211,7 +203,7 @@ fn login_answer<T>(answer: Result<T, VaultFault>) -> Result<T, VaultFault> {
 
 async fn read(source: &SecretSource) -> Result<SecretText, VaultFault> {
     match source {
-        SecretSource::Given(secret) => Ok(SecretText::new(secret.expose().to_owned())),
+        SecretSource::Given(secret) => Ok(copy(secret)),
         SecretSource::File(path) => read_file(path).await,
     }
 }

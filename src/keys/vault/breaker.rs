@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::fault::VaultFault;
 
 /// How long nobody asks again once Vault did not answer: it is found again within five seconds of its return.
-pub(super) const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 pub(super) struct Breaker {

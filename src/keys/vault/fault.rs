@@ -107,15 +107,13 @@ impl VaultFault {
 
 impl From<VaultFault> for KeyringError {
     fn from(fault: VaultFault) -> Self {
-        match &fault {
-            // Keys that Vault does not give because of what we may do: an operator sets that right, and no object is lost.
-            VaultFault::Denied | VaultFault::LoginRefused(_) | VaultFault::Credentials(_) | VaultFault::NoSuchKey => {
-                Self::Unavailable { reason: fault.to_string(), retry_after: RETRY_AFTER }
-            }
-            passing if passing.is_passing() => {
-                Self::Unavailable { reason: fault.to_string(), retry_after: RETRY_AFTER }
-            }
-            _ => Self::Refused { reason: fault.to_string() },
+        let reason = fault.to_string();
+        // Keys that Vault does not give because of what we may do: an operator sets that right, and no object is lost.
+        let set_right = matches!(fault, VaultFault::Denied | VaultFault::NoSuchKey);
+        if set_right || fault.stops_everybody() {
+            Self::Unavailable { reason, retry_after: RETRY_AFTER }
+        } else {
+            Self::Refused { reason }
         }
     }
 }

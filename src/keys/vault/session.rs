@@ -98,11 +98,10 @@ enum Asker {
 }
 
 impl Sessions {
-    /// Makes the client; asks nobody yet.
+    /// Asks nobody yet; files are read at the first login.
     pub(super) fn open(settings: VaultSettings) -> Result<Self, VaultFault> {
         check_address(&settings.address).map_err(VaultFault::Settings)?;
         let tls = TlsFiles::of(&settings);
-        tls.client()?;
         let mut shape = VaultClientSettingsBuilder::default();
         // All of them, or vaultrs takes them from VAULT_ADDR, VAULT_TOKEN and their like.
         let shape = shape

@@ -77,8 +77,7 @@ impl Objects {
 
     /// Best effort: an upload that nobody can name costs room until the sweep finds it.
     pub(in super::super) async fn forget_upstream_upload(&self, bucket: &BucketRow, upload: &UploadRef) {
-        let Ok(upstream) = self.upstream(bucket) else { return };
-        if let Err(error) = upstream.abort_multipart(upload).await {
+        if let Err(error) = self.forget_at_upstream(bucket, upload).await {
             tracing::warn!(%error, "an upload was left behind at the upstream");
         }
     }
